@@ -1,0 +1,23 @@
+"""The program `gptoss`: answers --version at once and leaves the rest to cli."""
+
+import sys
+
+from gptoss_cli import __version__
+
+
+def main() -> None:
+    """Entry point of the console script; ends the process with an exit code of docs/exit-codes.md."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        print(f"gptoss {__version__}")
+        sys.exit(0)
+    try:
+        from gptoss_cli.cli import run_app  # 0.2 s, most of it Typer: not for a version
+
+        code = run_app(sys.argv[1:])
+    except KeyboardInterrupt:  # during the imports, or while everything is closed
+        code = 130
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

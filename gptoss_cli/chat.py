@@ -1,0 +1,229 @@
+"""A chat model: a conversation in, the events of one reply out. Knows Harmony and an engine; keeps no conversation."""
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from gptoss_cli.engine import Engine, Enough, Step, Timings, Token
+from gptoss_cli.harmony import guard
+from gptoss_cli.harmony.parser import Parser
+from gptoss_cli.harmony.render import no_thinking, render
+from gptoss_cli.harmony.tokenizer import Tokenizer
+from gptoss_cli.messages import (
+    Channel,
+    Conversation,
+    Delta,
+    DeveloperContent,
+    Done,
+    Effort,
+    End,
+    Event,
+    Message,
+    Notice,
+    Progress,
+    ReplyTimings,
+    Role,
+    SystemContent,
+    ToolNamespace,
+    Usage,
+)
+from gptoss_cli.options import Options
+from gptoss_cli.prompt import Prompt
+
+Generation = Generator[Token | Step, None, Timings]
+
+# room for a reply without limits: the context grows when it is not enough
+DEFAULT_ROOM = 4096
+
+
+class LocalChat:
+    """A model in this process. One reply at a time."""
+
+    def __init__(self, engine: Engine, tokenizer: Tokenizer) -> None:
+        self.engine = engine
+        self.tokenizer = tokenizer
+
+    def reply(self, conversation: Conversation, options: Options) -> Iterator[Event]:
+        """The events of one reply to `conversation`, ended by Done; closing it early stops the engine within a token.
+
+        Deltas of the final channel stop before the first of `options.stop`, which the answer does not contain.
+        Raises NoAnswer when the prompt is longer than the context, EngineError.
+        """
+        return _Reply(self.engine, self.tokenizer, conversation, options).events()
+
+    def close(self) -> None:
+        """Free the model. Idempotent."""
+        self.engine.close()
+
+
+def tool_names(conversation: Conversation) -> frozenset[str]:
+    """Full names (`functions.f`, `browser.open`, `python`) of the tools that the conversation offers."""
+    names: set[str] = set()
+    for message in conversation.messages:
+        for part in message.content:
+            if isinstance(part, SystemContent | DeveloperContent):
+                names.update(name for namespace in part.tools for name in _full_names(namespace))
+    return frozenset(names)
+
+
+def _full_names(namespace: ToolNamespace) -> list[str]:
+    if not namespace.tools:  # python is a namespace that is itself the tool
+        return [namespace.name]
+    return [f"{namespace.name}.{tool.name}" for tool in namespace.tools]
+
+
+@dataclass
+class _Counts:
+    thinking: int = 0
+    answer: int = 0
+
+
+class _Reply:
+    """One run of the engine: what has been counted, parsed and shown so far."""
+
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, conversation: Conversation, options: Options) -> None:
+        self._engine = engine
+        self._options = options
+        self._tools = tool_names(conversation)
+        opened = no_thinking(tokenizer) if options.reasoning is Effort.OFF else ()
+        self._prompt = _prompt(render(conversation, tokenizer), opened, options)
+        self._guide = guard.guide(
+            tokenizer,
+            self._tools,
+            header_guard=options.header_guard,
+            max_thinking=options.max_thinking,
+            max_tokens=options.max_tokens,
+            opened=opened,
+        )
+        self._parser = Parser(tokenizer, self._tools, opened)
+        self._stops = _StopStrings(options.stop)
+        self._counts = _Counts()
+        self._started = time.perf_counter()
+        self._first_token_s = 0.0
+
+    def events(self) -> Iterator[Event]:
+        with closing(self._engine.generate(self._prompt, self._options.sampling, self._guide)) as generation:
+            timings = yield from self._run(generation)
+        yield from self._shown(self._parser.close())
+        yield from self._end(timings)
+
+    def _run(self, generation: Generation) -> Generator[Event, None, Timings]:
+        while True:
+            try:
+                step = generation.throw(Enough()) if self._complete() else next(generation)
+            except StopIteration as stop:
+                timings: Timings = stop.value
+                return timings
+            match step:
+                case Step(stage, done, total):
+                    yield Progress(stage, done, total)
+                case Token(id):
+                    yield from self._shown(self._read(id))
+
+    def _complete(self) -> bool:
+        """Whether the reply is over although the engine would go on: a call ended by <|end|>, an invented result."""
+        return self._parser.ended or self._stops.hit
+
+    def _read(self, id: int) -> list[Delta | Message]:
+        if not self._first_token_s:
+            self._first_token_s = time.perf_counter() - self._started
+        events = self._parser.feed(id)
+        if self._parser.in_content:
+            if self._parser.channel is Channel.FINAL:
+                self._counts.answer += 1
+            elif self._parser.channel is Channel.ANALYSIS:
+                self._counts.thinking += 1
+        return events
+
+    def _shown(self, events: list[Delta | Message]) -> Iterator[Delta | Message]:
+        for event in events:
+            if self._stops.hit:
+                return
+            if event_is_final(event):
+                yield from self._stops.pass_on(event)
+            else:
+                yield event
+
+    def _end(self, timings: Timings) -> Iterator[Notice | Done]:
+        options, counts = self._options, self._counts
+        reason = self._reason(timings)
+        if options.max_thinking is not None and counts.thinking >= options.max_thinking and counts.thinking:
+            yield Notice(f"thoughts cut at {options.max_thinking} tokens (--max-thinking)")
+        if reason == "length":
+            yield Notice(f"answer cut at {options.max_tokens} tokens (--max-tokens)")
+        if reason == "context" and counts.answer:
+            yield Notice(f"answer cut: the context of {self._engine.info.n_ctx} tokens is full (--num-ctx)")
+        usage = Usage(
+            prompt_tokens=len(self._prompt.tokens),
+            prompt_evaluated=timings.evaluated,
+            prompt_reused=timings.reused,
+            thinking_tokens=counts.thinking,
+            answer_tokens=counts.answer,
+        )
+        yield Done(reason, usage, ReplyTimings(timings.load_s, self._first_token_s, timings.prompt_s, timings.answer_s))
+
+    def _reason(self, timings: Timings) -> str:
+        if self._stops.hit:
+            return "stop"
+        if self._parser.stop in ("<|call|>", "call"):
+            return "call"
+        return timings.finish
+
+
+def event_is_final(event: Delta | Message) -> bool:
+    return event.channel is Channel.FINAL and not event.recipient
+
+
+def _prompt(prompt: Prompt, opened: tuple[int, ...], options: Options) -> Prompt:
+    limits = (options.max_thinking, options.max_tokens)
+    room = sum(limit if limit is not None else DEFAULT_ROOM for limit in limits)
+    return replace(prompt, tokens=prompt.tokens + opened, room=room)
+
+
+class _StopStrings:
+    """Cuts the final channel at the first stop string; holds back a tail that may become one."""
+
+    def __init__(self, stops: tuple[str, ...]) -> None:
+        self._stops = stops
+        self._held = ""
+        self._passed = ""
+        self.hit = False
+
+    def pass_on(self, event: Delta | Message) -> Iterator[Delta | Message]:
+        if not self._stops:
+            yield event
+        elif isinstance(event, Delta):
+            yield from self._delta(event)
+        else:
+            yield from self._flush(event)
+
+    def _delta(self, delta: Delta) -> Iterator[Delta | Message]:
+        self._held += delta.text
+        places = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
+        if places:
+            self._held = self._held[: min(places)]
+            self.hit = True
+            yield from self._release(len(self._held), delta)
+            yield Message(Role.ASSISTANT, (self._passed,), Channel.FINAL, end=End.END)
+        else:
+            yield from self._release(len(self._held) - self._overlap(), delta)
+
+    def _flush(self, message: Message) -> Iterator[Delta | Message]:
+        yield from self._release(len(self._held), Delta(message.channel, ""))
+        self._passed = ""
+        yield message
+
+    def _release(self, length: int, delta: Delta) -> Iterator[Delta]:
+        text, self._held = self._held[:length], self._held[length:]
+        self._passed += text
+        if text:
+            yield replace(delta, text=text)
+
+    def _overlap(self) -> int:
+        """Length of the longest tail of the held text that begins a stop string."""
+        longest = max(len(stop) for stop in self._stops) - 1
+        for length in range(min(longest, len(self._held)), 0, -1):
+            if any(stop.startswith(self._held[-length:]) for stop in self._stops):
+                return length
+        return 0

@@ -1,0 +1,115 @@
+"""The commands: each reads its arguments, calls one verb and shows the result."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from gptoss_cli import __version__
+from gptoss_cli.cli import argv
+from gptoss_cli.cli.debug import debug
+from gptoss_cli.cli.run import run
+from gptoss_cli.errors import GptossError
+
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+app = typer.Typer(
+    name="gptoss",
+    help="Run OpenAI's gpt-oss models from a terminal.",
+    epilog="First try: gptoss run tiny 'What can you do?'",
+    add_completion=False,  # Typer's own would rewrite shell start-up files
+    rich_markup_mode=None,  # plain help: half the start-up time
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+app.add_typer(debug)
+
+# Typer vendors click privately; its public BadParameter leads to the base of all usage errors
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised in the main thread so that everything is closed on the way out."""
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", "-V", help="Print the version."),
+) -> None:
+    """Run OpenAI's gpt-oss models from a terminal."""
+    if version:
+        print(f"gptoss {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
+
+
+def run_app(arguments: Sequence[str]) -> int:
+    """Run the command of `arguments` and return its exit code. May end the process by SIGPIPE."""
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    rewritten = argv.rewrite(arguments)
+    try:
+        code = app(args=rewritten, standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except GptossError as error:
+        _tell(error, rewritten)
+        return error.exit_code
+    except UsageError as error:
+        _complain(error)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Terminated:
+        return TERMINATED
+    except BrokenPipeError:
+        _die_of_sigpipe()
+    except SystemExit as end:  # Typer's answer to a broken pipe would be exit code 1
+        if isinstance(end.__context__, BrokenPipeError):
+            _die_of_sigpipe()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _raise_terminated(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _tell(error: GptossError, arguments: Sequence[str]) -> None:
+    """One line, and what to do; an object when the output is JSON."""
+    if "--json" in arguments or "--jsonl" in arguments:
+        told = {"error": {"code": error.code, "message": str(error), "hint": error.hint}}
+        print(json.dumps(told, ensure_ascii=False), file=sys.stderr)
+        return
+    print(f"gptoss: {error}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)
+
+
+def _complain(error: Exception) -> None:
+    """What is wrong with the arguments, in one line, and where help is."""
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "gptoss"
+    print(f"gptoss: {message[:1].lower()}{message[1:].rstrip('.')}", file=sys.stderr)
+    print(f"  {command} --help lists what there is", file=sys.stderr)
+
+
+def _die_of_sigpipe() -> NoReturn:
+    """The reader is gone (`| head -1`): end as programs in C do, so that the shell sees 141."""
+    # what is still in the buffer would raise once more when the interpreter closes it
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    sys.exit(141)

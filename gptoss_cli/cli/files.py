@@ -1,0 +1,43 @@
+"""Files written whole: a reader sees the old content or the new one, never half."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from gptoss_cli.errors import BadInput
+
+
+def check_writable(path: Path) -> None:
+    """Raise BadInput now, before minutes of work, when nothing can be written at `path`."""
+    folder = path.parent
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; name a file")
+    if not folder.is_dir():
+        raise BadInput(f"no folder {folder} to write {path.name} in")
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"{path} cannot be written: the folder {folder} does not allow it")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """`text` as UTF-8 at `path`, replacing what is there. Raises BadInput; nothing half-written is left behind."""
+    try:
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, mode)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,103 @@
+"""What the user asks: words, standard input and files made into one text. Reads them; knows no model."""
+
+import os
+import stat
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from gptoss_cli.errors import BadInput
+
+LARGEST_FILE_BYTES = 1_000_000  # a context of 131,072 tokens holds about half of it
+SILENT_AFTER_S = 2.0
+BETWEEN = "\n\n"
+
+
+def compose(words: Sequence[str], piped: str | None, files: Sequence[Path]) -> str:
+    """The prompt: files, what was piped in, the words, with a blank line between; a lone `-` moves the piped text.
+
+    Raises BadInput for a `-` without standard input and for a file that is missing, too large or no text.
+    """
+    attached = [attachment(path) for path in files]
+    if words.count("-") > 1:
+        raise BadInput("- stands for standard input and can be given once")
+    if "-" in words:
+        if piped is None:
+            raise BadInput("- stands for standard input, and there is none", hint="pipe something in, or leave - out")
+        place = words.index("-")
+        parts = [*attached, " ".join(words[:place]), piped, " ".join(words[place + 1 :])]
+    else:
+        parts = [*attached, piped or "", " ".join(words)]
+    return BETWEEN.join(part.strip("\r\n") for part in parts if part.strip())
+
+
+def piped_text(*, quiet: bool) -> str | None:
+    """All of standard input when it is a pipe or a file; None for a terminal, a device, or nothing.
+
+    A pipe that says nothing for two seconds gets a line on stderr: somebody may be waiting without knowing for what.
+    """
+    if sys.stdin is None or not _is_pipe_or_file(sys.stdin.fileno()):
+        return None
+    notice = threading.Timer(SILENT_AFTER_S, _say_waiting)
+    notice.daemon = True
+    if not quiet:
+        notice.start()
+    try:
+        data = os.read(sys.stdin.fileno(), 1 << 16)
+        notice.cancel()
+        data += sys.stdin.buffer.read() if data else b""
+    finally:
+        notice.cancel()
+    text = data.decode("utf-8-sig", errors="replace")
+    if "\ufffd" in text and not quiet:
+        print("gptoss: standard input is not all UTF-8; what is not was replaced", file=sys.stderr)
+    return text
+
+
+def _is_pipe_or_file(descriptor: int) -> bool:
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:  # closed
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def _say_waiting() -> None:
+    print("gptoss: waiting for standard input (-n leaves it alone)", file=sys.stderr)
+
+
+def attachment(path: Path) -> str:
+    """The name of a text file and its content in a fenced block, the fence longer than any in it. Raises BadInput."""
+    text = text_file(path)
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{path.name}\n{fence}\n{text.rstrip()}\n{fence}"
+
+
+def text_file(path: Path) -> str:
+    """The content of a UTF-8 file of at most LARGEST_FILE_BYTES. Raises BadInput."""
+    try:
+        with path.expanduser().open("rb") as file:
+            data = file.read(LARGEST_FILE_BYTES + 1)
+            size = max(len(data), os.fstat(file.fileno()).st_size)
+    except FileNotFoundError:
+        raise BadInput(f"no file at {path}") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+    if size > LARGEST_FILE_BYTES:
+        raise BadInput(f"{path} has {size:,} bytes; at most {LARGEST_FILE_BYTES:,} can be attached")
+    if b"\0" in data:
+        raise BadInput(f"{path} is no text file (it has a zero byte)")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is not UTF-8 (byte {error.start})") from None
+
+
+def system_text(text: str | None) -> str | None:
+    """The text itself, or the content of the file after `@`. Raises BadInput."""
+    if text is None or not text.startswith("@"):
+        return text
+    return text_file(Path(text[1:]))

@@ -1,0 +1,170 @@
+"""`gptoss run`: one prompt, one answer."""
+
+import datetime
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gptoss_cli.cli import output, prompts
+from gptoss_cli.cli.files import check_writable, write_whole
+from gptoss_cli.config import Places, Settings, read_file
+from gptoss_cli.errors import BadInput, GptossError
+from gptoss_cli.library import Library, Model
+from gptoss_cli.messages import Event
+from gptoss_cli.session import Session
+from gptoss_cli.terminal import Screen, Shown, Viewer
+
+Text = str | None
+Whole = int | None
+Number = float | None
+File = Path | None
+
+
+def run(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL] [PROMPT]...", help="The model (no blank in it), then the prompt. - is stdin."),
+    ] = None,
+    model: Annotated[Text, typer.Option("-m", "--model", help="The model; all words are the prompt then.")] = None,
+    system: Annotated[Text, typer.Option("-s", "--system", metavar="TEXT|@FILE", help="System text.")] = None,
+    file: Annotated[list[Path] | None, typer.Option("-f", "--file", help="Attach a text file (repeatable).")] = None,
+    no_stdin: Annotated[bool, typer.Option("-n", "--no-stdin", help="Leave standard input alone.")] = False,
+    reasoning: Annotated[
+        Text, typer.Option("--reasoning", metavar="LEVEL", help="low, medium, high or off; --think=LEVEL too.")
+    ] = None,
+    show_thinking: Annotated[bool, typer.Option("--show-thinking", help="Show the thoughts, on stderr.")] = False,
+    hide_thinking: Annotated[bool, typer.Option("--hide-thinking", help="No sign of thoughts at all.")] = False,
+    max_thinking: Annotated[Whole, typer.Option(metavar="N", help="Answer after N tokens of thoughts.")] = None,
+    max_tokens: Annotated[Whole, typer.Option(metavar="N", help="At most N tokens of answer.")] = None,
+    temperature: Annotated[Number, typer.Option(metavar="X", help="0: always the likeliest token. [1.0]")] = None,
+    top_p: Annotated[Number, typer.Option(metavar="X", help="Only the likeliest tokens up to this mass. [1.0]")] = None,
+    top_k: Annotated[Whole, typer.Option(metavar="N", help="Only the N likeliest tokens. [0: all]")] = None,
+    min_p: Annotated[Number, typer.Option(metavar="X", help="Only tokens this likely beside the best. [0]")] = None,
+    seed: Annotated[Whole, typer.Option(metavar="N", help="Draw the same random numbers.")] = None,
+    stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="End the answer here (repeatable).")] = None,
+    num_ctx: Annotated[Whole, typer.Option(metavar="N", help="Length of the context. [as needed]")] = None,
+    gpu_layers: Annotated[int, typer.Option(metavar="N", help="Layers on the GPU. [-1: all]")] = -1,
+    threads: Annotated[Whole, typer.Option(metavar="N", help="Threads. [usable cores]")] = None,
+    header_guard: Annotated[bool, typer.Option(help="Keep Harmony headers well formed.")] = True,
+    out: Annotated[File, typer.Option("-o", "--output", metavar="FILE", help="Write the answer here, whole.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON event per line.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Statistics, on stderr.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")] = False,
+) -> None:
+    """Answer one prompt: from the words, from standard input (which comes first), and from files.
+
+    Without MODEL the default answers. The answer goes to stdout, all else to stderr.
+    """
+    if as_json and as_jsonl:
+        raise BadInput("--json and --jsonl exclude each other")
+    if out:
+        check_writable(out)
+    screen = Screen(sys.stdout, sys.stderr, os.environ, quiet)
+    places = Places.of(os.environ)
+    library = Library(places.cache)
+    defaults = read_file(places.config_file)
+    name, rest = _model_and_words(model, words or [])
+    chosen = _choose(library, name, defaults)
+    flags = {
+        "reasoning": reasoning,
+        "max_thinking": max_thinking,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "min_p": min_p,
+        "seed": seed,
+        "stop": stop or None,
+        "num_ctx": num_ctx,
+        "header_guard": None if header_guard else False,
+    }
+    settings = Settings.resolve(flags=flags, environment=os.environ, preset=chosen.preset, file=defaults)
+    instructions = prompts.system_text(system)
+    with closing(
+        library.open(chosen, num_ctx=settings.options.num_ctx, gpu_layers=gpu_layers, threads=threads)
+    ) as chat:
+        prompt = prompts.compose(rest, None if no_stdin else prompts.piped_text(quiet=quiet), file or [])
+        if not prompt:
+            raise BadInput("no prompt", hint='gptoss run [MODEL] "your question"; gptoss run --help lists the rest')
+        _tell_about(chosen, screen)
+        session = Session(chat, settings.options, system=instructions, date=datetime.date.today().isoformat())
+        events = session.send(prompt)
+        view = Viewer(
+            screen,
+            show_thinking=show_thinking and not hide_thinking,
+            show_answer=not (as_json or as_jsonl or out),
+        )
+        try:
+            with closing(events):
+                if as_jsonl:
+                    _stream(chosen.name, events, view, out)
+                else:
+                    view.show(events)
+        finally:
+            _finish(view.shown, chosen.name, out=out, as_json=as_json, as_jsonl=as_jsonl, verbose=verbose)
+
+
+def _model_and_words(model: str | None, words: list[str]) -> tuple[str | None, list[str]]:
+    """The first word is the model when it has no blank in it and no -m was given."""
+    if model is not None or not words or words[0] == "-" or len(words[0].split()) != 1:
+        return model, words
+    return words[0], words[1:]
+
+
+def _choose(library: Library, name: str | None, defaults: dict[str, object]) -> Model:
+    if name is None:
+        name = os.environ.get("GPTOSS_MODEL") or None
+    if name is None and isinstance(configured := defaults.get("model"), str):
+        name = configured
+    return library.default() if name is None else library.find(name)
+
+
+def _tell_about(model: Model, screen: Screen) -> None:
+    if model.notice and (screen.err_is_terminal or model.is_fallback):
+        screen.say(model.notice)
+
+
+def _stream(name: str, events: Iterator[Event], view: Viewer, out: Path | None) -> None:
+    lines = []
+    try:
+        for line, event in output.event_lines(name, events):
+            if event is not None:
+                view.see(event)
+            lines.append(line)
+            if not out and line:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+    except GptossError as error:
+        lines.append(output.error_line(error.code, str(error), error.hint))
+        if not out:
+            sys.stdout.write(lines[-1])
+        raise
+    finally:
+        view.finish()
+    if out:
+        write_whole(out, "".join(lines))
+
+
+def _finish(shown: Shown, name: str, *, out: Path | None, as_json: bool, as_jsonl: bool, verbose: bool) -> None:
+    """What comes after the reply, also when it has no answer: the object, the file, the statistics."""
+    if shown.done is None:
+        return
+    if as_json:
+        text = json.dumps(output.reply_object(name, shown), ensure_ascii=False) + "\n"
+    else:
+        text = shown.answer if shown.answer.endswith("\n") else shown.answer + "\n"
+    if out and not as_jsonl and (as_json or shown.answer):
+        write_whole(out, text)
+    elif as_json:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    if verbose:
+        for line in output.statistics(shown):
+            print(line, file=sys.stderr)

@@ -1,0 +1,228 @@
+"""Events on the screen: the answer on stdout, all else on stderr. Knows streams and terminals, no model."""
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from gptoss_cli.messages import Channel, Delta, Done, Event, Message, Notice, Progress
+
+REDRAW_S = 0.1  # decoding with all cores suffers from anything that is busy beside it
+SPINNER, ASCII_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
+DIM, PLAIN, CLEAR_LINE = "\x1b[2m", "\x1b[0m", "\r\x1b[K"
+
+# What can move a cursor, write a clipboard or reorder a line: C0 but tab and newline, DEL, C1, and the embeddings,
+# overrides and isolates of bidirectional text (Unicode TR9; "Trojan Source", CVE-2021-42574). Without ESC and C1 no
+# escape sequence is left, however it was split.
+C0 = [code for code in range(0x20) if chr(code) not in "\t\n"]
+CONTROLS = dict.fromkeys([*C0, *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+
+
+def safe(text: str) -> str:
+    """`text` without anything that a terminal obeys."""
+    return text.translate(CONTROLS)
+
+
+@dataclass
+class Screen:
+    """The two streams, and what each can show. quiet: nothing on stderr but errors."""
+
+    out: TextIO
+    err: TextIO
+    environment: Mapping[str, str]
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        dumb = self.environment.get("TERM") == "dumb"
+        self.out_is_terminal = self.out.isatty()
+        self.err_is_terminal = self.err.isatty()
+        self.live = self.err_is_terminal and not dumb and not self.quiet
+        self.colour = self.live and not self.environment.get("NO_COLOR")
+        self.fancy = self._can_encode(SPINNER + "◇·")
+
+    def _can_encode(self, text: str) -> bool:
+        locale = next(
+            (self.environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if self.environment.get(name)), ""
+        )
+        return os.name == "nt" or "utf" in locale.lower()
+
+    def answer(self, text: str) -> None:
+        """A piece of the answer; to a pipe exactly as it is."""
+        self.out.write(safe(text) if self.out_is_terminal else text)
+        self.out.flush()
+
+    def say(self, text: str) -> None:
+        """A line for the user, on stderr."""
+        if not self.quiet:
+            self.err.write(f"gptoss: {safe(text)}\n")
+            self.err.flush()
+
+    def dim(self, text: str) -> None:
+        text = safe(text) if self.err_is_terminal else text
+        self.err.write(f"{DIM}{text}{PLAIN}" if self.colour else text)
+        self.err.flush()
+
+
+@dataclass
+class Shown:
+    """What one reply was: its texts, when they came (seconds from the start), and how it ended."""
+
+    answer: str = ""
+    thinking: str = ""
+    thinking_at: float | None = None
+    answer_at: float | None = None
+    ended_at: float = 0.0
+    done: Done | None = None
+    notices: list[str] = field(default_factory=list)
+
+
+class Viewer:
+    """Takes the events of one reply, shows them, and keeps what was said; `finish` in every case."""
+
+    def __init__(self, screen: Screen, *, show_thinking: bool = False, show_answer: bool = True) -> None:
+        self._screen = screen
+        self._show_thinking = show_thinking
+        self._show_answer = show_answer
+        self._line = _LiveLine(screen)
+        self._started = time.monotonic()
+        self._unlabelled = ""
+        self._message = ""  # of the final channel, as far as it streamed
+        self._aside = False  # stderr stands inside a line
+        self.shown = Shown()
+
+    def show(self, events: Iterable[Event]) -> Shown:
+        """Show them all; whatever `events` raises goes on after the screen is tidy."""
+        try:
+            for event in events:
+                self.see(event)
+        finally:
+            self.finish()
+        return self.shown
+
+    def see(self, event: Event) -> None:
+        match event:
+            case Delta(channel=Channel.FINAL, text=text, recipient=None):
+                self._answer(text)
+                self._message += text
+            case Delta(channel=Channel.ANALYSIS, text=text):
+                self._think(text)
+            case Delta(channel=Channel.COMMENTARY, text=text, recipient=None):
+                self._remark(text)
+            case Message():
+                self._message_ended(event)
+            case Progress(stage, done, total):
+                self._line.progress(stage, done, total)
+            case Notice(text):
+                self.shown.notices.append(text)
+            case Done():
+                self.shown.done = event
+            case _:
+                pass
+
+    def finish(self) -> None:
+        """Leave both streams at the start of a line, and say what was noticed."""
+        self.shown.ended_at = self._now()
+        self._end_aside()
+        self._line.collapse(self._thought_s())
+        if self._show_answer and self.shown.answer and not self.shown.answer.endswith("\n"):
+            self._screen.answer("\n")
+        for notice in self.shown.notices:
+            self._screen.say(notice)
+
+    def _now(self) -> float:
+        return time.monotonic() - self._started
+
+    def _thought_s(self) -> float | None:
+        if self.shown.thinking_at is None or self._show_thinking:
+            return None
+        end = self.shown.answer_at if self.shown.answer_at is not None else self.shown.ended_at
+        return end - self.shown.thinking_at
+
+    def _answer(self, text: str) -> None:
+        if self.shown.answer_at is None:
+            self.shown.answer_at = self._now()
+            self._end_aside()
+            self._line.collapse(self._thought_s())
+        self.shown.answer += text
+        if self._show_answer:
+            self._screen.answer(text)
+
+    def _think(self, text: str) -> None:
+        if self.shown.thinking_at is None:
+            self.shown.thinking_at = self._now()
+        self.shown.thinking += text
+        if self._show_thinking:
+            self._line.clear()
+            self._screen.dim(text)
+            self._aside = not text.endswith("\n")
+        else:
+            self._line.thinking(self._now() - self.shown.thinking_at)
+
+    def _remark(self, text: str) -> None:
+        """A preamble is meant for the user, and it is not the answer."""
+        if self._screen.live:
+            self._line.clear()
+            self._screen.dim(text)
+            self._aside = not text.endswith("\n")
+
+    def _end_aside(self) -> None:
+        if self._aside:
+            self._screen.err.write("\n")
+            self._screen.err.flush()
+            self._aside = False
+
+    def _message_ended(self, message: Message) -> None:
+        if message.channel is Channel.FINAL and not message.recipient:
+            if len(message.text) > len(self._message):  # it had no channel until the reply was over
+                self._answer(message.text[len(self._message) :])
+            self._message = ""
+        elif message.channel is Channel.ANALYSIS and self._aside:
+            self._end_aside()
+
+
+class _LiveLine:
+    """One line on stderr that says what is going on; it is gone, or collapsed, when something else is printed."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._drawn_at = 0.0
+        self._visible = False
+        self._tokens = 0
+        self._collapsed = False
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        what = "Loading" if stage == "load" else "Reading the prompt"
+        share = f" {100 * done // total}%" if total else ""
+        self._draw(f"{what}{share}")
+
+    def thinking(self, seconds: float) -> None:
+        self._tokens += 1
+        dot = "·" if self._screen.fancy else "-"
+        self._draw(f"Thinking {seconds:.0f}s {dot} {self._tokens} tok")
+
+    def collapse(self, thought_s: float | None) -> None:
+        """Once: the line gives way to how long it took, or to nothing."""
+        self.clear()
+        if self._screen.live and thought_s is not None and not self._collapsed:
+            mark = "◇" if self._screen.fancy else "*"
+            self._screen.dim(f"{mark} Thought for {thought_s:.1f} s")
+            self._screen.err.write("\n")
+            self._screen.err.flush()
+            self._collapsed = True
+
+    def clear(self) -> None:
+        if self._visible:
+            self._screen.err.write(CLEAR_LINE)
+            self._screen.err.flush()
+            self._visible = False
+
+    def _draw(self, text: str) -> None:
+        now = time.monotonic()
+        if not self._screen.live or now - self._drawn_at < REDRAW_S:
+            return
+        self._drawn_at = now
+        frames = SPINNER if self._screen.fancy else ASCII_SPINNER
+        self._screen.err.write(CLEAR_LINE)
+        self._screen.dim(f"{frames[int(now / REDRAW_S) % len(frames)]} {text}")
+        self._visible = True

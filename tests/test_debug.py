@@ -1,0 +1,101 @@
+"""`gptoss debug` as a process: the conformance cases in, the same results out."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Gptoss
+from harmony_cases import TOOLS, cases
+
+
+def lines(documents: list[object]) -> str:
+    return "".join(json.dumps(document) + "\n" for document in documents)
+
+
+def test_all_texts_are_tokenized_as_the_reference_does(gptoss: Gptoss, random_model: Path) -> None:
+    given = cases("encode")
+    result = gptoss(
+        "debug", "tokenize", "--vocab", str(random_model), stdin=lines([{"text": c["text"]} for c in given])
+    )
+    assert [json.loads(line)["tokens"] for line in result.out.splitlines()] == [c["tokens"] for c in given]
+
+
+def test_all_replies_are_parsed_as_recommended(gptoss: Gptoss, random_model: Path) -> None:
+    given = cases("parse")
+    documents: list[object] = [{"tokens": case["tokens"], "tools": TOOLS} for case in given]
+    result = gptoss("debug", "parse", "--vocab", str(random_model), stdin=lines(documents))
+    for line, case in zip(result.out.splitlines(), given, strict=True):
+        told = json.loads(line)
+        assert (told["messages"], told["stop"]) == (case["recommended"]["messages"], case["recommended"]["stop"])
+        assert all(set(each) == {"code", "at", "tokens"} for each in told["diagnostics"])
+
+
+def test_all_conversations_are_rendered_as_the_reference_does(gptoss: Gptoss, random_model: Path) -> None:
+    given = [
+        case
+        for case in cases("render")
+        if case["mode"] == "completion" and case["auto_drop_analysis"] and case["id"] != "three_turns_ends_in_tool"
+    ]
+    assert len(given) > 15
+    result = gptoss(
+        "debug", "render", "--vocab", str(random_model), stdin=lines([case["conversation"] for case in given])
+    )
+    assert [json.loads(line) for line in result.out.splitlines()] == [
+        {"text": case["text"], "tokens": case["tokens"]} for case in given
+    ]
+
+
+def test_tools_are_shown_as_the_model_reads_them(gptoss: Gptoss) -> None:
+    given = [case for case in cases("schema") if "tool" in case]
+    result = gptoss("debug", "render", "--schema", stdin=lines([case["tool"] for case in given]))
+    assert [json.loads(line)["text"] for line in result.out.splitlines()] == [case["rendered"] for case in given]
+
+
+def test_the_modes_of_render(gptoss: Gptoss) -> None:
+    turn = [{"role": "user", "content": "q"}, {"role": "assistant", "channel": "analysis", "content": "t"}]
+    document = json.dumps({"messages": [*turn, {"role": "assistant", "channel": "final", "content": "a"}]})
+
+    def text(*arguments: str) -> str:
+        return json.loads(gptoss("debug", "render", "tiny", *arguments, stdin=document).out)["text"]
+
+    assert text("--next-role", "user").endswith("<|message|>a<|end|><|start|>user")
+    assert text("--mode", "conversation").endswith("<|message|>a<|end|>")
+    assert text("--mode", "training").endswith("<|message|>a<|return|>")
+    assert "analysis" not in text()
+    assert "analysis" in text("--keep-analysis")
+
+
+def test_a_document_over_several_lines_is_one(gptoss: Gptoss) -> None:
+    result = gptoss("debug", "tokenize", "tiny", stdin=json.dumps({"text": "hi"}, indent=2) + '\n{"text": "hi"}')
+    first, second = result.out.splitlines()
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "message"),
+    [
+        (("tokenize", "tiny"), '{"text": "a"}\n{"text": 3}', 2, 'line 2: an object with a text is expected: {"text":'),
+        (("tokenize", "tiny"), '{"text": "a"}\n{oops', 2, "line 2: no JSON"),
+        (("tokenize", "tiny"), b"\xff", 2, "standard input is not UTF-8 (byte 0)"),
+        (("tokenize", "tiny"), "[" * 100_000, 2, "line 1: no JSON"),
+        (("parse", "tiny"), '{"tokens": ["a"]}', 2, "line 1: tokens[0] is 'a'"),
+        (("parse", "tiny"), "{}", 2, 'line 1: an object with a list is expected: {"tokens": [...]}'),
+        (("render", "tiny"), '{"messages": [{"role": "x"}]}', 2, "line 1: messages[0].role: 'x' is none of"),
+        (("render", "tiny", "--mode", "x"), "{}", 2, "--mode x is none of completion, conversation, training"),
+        (("render", "--schema"), '{"description": "x"}', 2, "line 1: the tool.name is missing"),
+        (("tokenize", "none"), "{}", 3, "unknown model none"),
+        (("tokenize", "--vocab", "none"), "{}", 3, "no file at none"),
+        (("tokenize", "tiny", "--vocab", "x"), "{}", 2, "tiny and --vocab x: give one of them"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    arguments: tuple[str, ...], stdin: str | bytes, code: int, message: str, gptoss: Gptoss
+) -> None:
+    result = gptoss("debug", *arguments, stdin=stdin)
+    assert (result.code, result.err.splitlines()[0][: len(message) + 8]) == (code, f"gptoss: {message}")
+
+
+def test_any_number_is_a_token(gptoss: Gptoss) -> None:
+    result = gptoss("debug", "parse", "tiny", stdin='{"tokens": [-1, 99999999999999999999, 0]}')
+    assert result.code == 0
+    assert json.loads(result.out)["stop"] == "length"

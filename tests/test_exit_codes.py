@@ -1,0 +1,184 @@
+"""How the program ends: interrupted at any moment, terminated, its reader gone."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import process_environment
+
+PATIENCE_S = 30
+
+
+@contextmanager
+def started(home: Path, *arguments: str, **streams: object) -> Iterator[subprocess.Popen[bytes]]:
+    """The program running `arguments`; ended by force at the end should it still run."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gptoss_cli", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=streams.get("stdout", subprocess.PIPE),  # type: ignore[arg-type]
+        stderr=streams.get("stderr", subprocess.PIPE),  # type: ignore[arg-type]
+        env=process_environment(home),
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_for(process: subprocess.Popen[bytes], stream: object, text: bytes) -> bytes:
+    """What `stream` brings until it contains `text`."""
+    seen = b""
+    until = time.monotonic() + PATIENCE_S
+    descriptor = stream.fileno()  # type: ignore[attr-defined]
+    while text not in seen:
+        assert time.monotonic() < until, seen
+        if select.select([descriptor], [], [], 0.1)[0]:
+            piece = os.read(descriptor, 65536)
+            assert piece or process.poll() is None, seen
+            seen += piece
+    return seen
+
+
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
+    _, err = process.communicate(timeout=PATIENCE_S)
+    return process.returncode, err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_while_it_answers(number: int, code: int, home: Path, random_model: Path) -> None:
+    """The model never ends by itself; what it has said stays."""
+    with started(home, "run", str(random_model), "--reasoning", "off", "hello") as process:
+        assert process.stdout is not None
+        wait_for(process, process.stdout, b" ")
+        process.send_signal(number)
+        assert ended(process) == (code, b"")
+
+
+def test_while_it_reads_a_long_prompt(home: Path, random_model: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.txt"
+    long.write_text("word " * 90_000)
+    with started(home, "run", str(random_model), "-f", str(long), "hello") as process:
+        time.sleep(2.0)  # reading takes far longer; where in it the signal comes does not matter
+        process.send_signal(signal.SIGINT)
+        assert ended(process) == (130, b"")
+
+
+@pytest.mark.parametrize("module", ["typer", "gptoss_cli.library", "tiktoken", "llama_cpp", "numpy.random"])
+def test_while_it_starts(module: str, home: Path, random_model: Path) -> None:
+    """Python tells which module it has imported: the signal comes right after that one."""
+    arguments = [sys.executable, "-X", "importtime", "-m", "gptoss_cli", "run", str(random_model), "hello"]
+    process = subprocess.Popen(
+        arguments,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=process_environment(home),
+    )
+    assert process.stderr is not None
+    wait_for(process, process.stderr, f" {module}\n".encode())
+    process.send_signal(signal.SIGINT)
+    code, err = ended(process)
+    assert b"Traceback" not in err
+    assert code == 130
+
+
+def test_a_reader_that_is_gone_ends_it_by_sigpipe(home: Path, random_model: Path) -> None:
+    with started(home, "run", str(random_model), "--reasoning", "off", "hello") as process:
+        assert process.stdout is not None
+        wait_for(process, process.stdout, b" ")
+        process.stdout.close()
+        process.stdout = None
+        assert ended(process) == (-signal.SIGPIPE, b"")
+
+
+def test_head_of_an_endless_answer_is_141(home: Path, random_model: Path) -> None:
+    script = (
+        f"'{sys.executable}' -m gptoss_cli run '{random_model}' --reasoning off hello | head -c 20 > /dev/null; "
+        "echo ${PIPESTATUS[0]}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        env=process_environment(home),
+        timeout=PATIENCE_S,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.stdout == b"141\n"
+    assert done.stderr == b""
+
+
+def test_an_answer_that_never_comes_is_6_with_the_limit(home: Path, random_model: Path) -> None:
+    with started(home, "run", str(random_model), "--num-ctx", "256", "hello") as process:
+        code, err = ended(process)
+    assert code == 6
+    assert b"no final answer: the context filled up after" in err
+    assert b"raise --num-ctx" in err
+
+
+def test_on_a_terminal_thoughts_are_a_line_that_collapses(home: Path) -> None:
+    """A real pseudo-terminal: the answer and the line share it, and stdin is it, too."""
+    code, seen = on_a_terminal(home, "run", "tiny", "--reasoning", "high", "hello")
+    assert code == 0
+    text = seen.replace(b"\r\n", b"\n").decode()
+    assert "gptoss: tiny is a toy" in text
+    assert "Thought for" in text
+    assert text.endswith("Hello! I am tiny, a small demo of gpt-oss. How can I help you?\n")
+    assert "The user writes" not in text
+
+
+def test_no_prompt_on_a_terminal_is_a_usage_error(home: Path) -> None:
+    code, seen = on_a_terminal(home, "run")
+    assert code == 2
+    assert b"gptoss: no prompt" in seen
+
+
+def on_a_terminal(home: Path, *arguments: str) -> tuple[int, bytes]:
+    """Exit code and all that appears on the terminal."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gptoss_cli", *arguments],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=process_environment(home),
+        start_new_session=True,
+    )
+    os.close(slave)
+    seen = b""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        try:
+            piece = os.read(master, 65536)
+        except OSError:  # Linux: the other side is closed
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(master)
+    return process.wait(PATIENCE_S), seen
+
+
+def test_a_silent_pipe_is_told_after_two_seconds(home: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gptoss_cli", "run", "tiny", "hello"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=process_environment(home),
+    )
+    assert process.stderr is not None
+    assert wait_for(process, process.stderr, b"\n") == b"gptoss: waiting for standard input (-n leaves it alone)\n"
+    out, _ = process.communicate(b"", timeout=PATIENCE_S)
+    assert out.startswith(b"Hello!")
+    assert process.returncode == 0

@@ -1,0 +1,216 @@
+"""Trains `tiny`: two data-parallel processes of one thread each, gradients averaged in shared memory.
+
+Muon for attention matrices (Keller Jordan, 2024), Adam for the rest; from 75 % on the experts are trained as MXFP4 will
+round them, straight through.
+"""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.multiprocessing import Barrier, get_context
+from torch.nn import functional
+
+from training.data import Batch, batches, tokenizer
+from training.model import GptOss, Shape
+
+WORKERS = 2
+TOKENS = 640  # per worker and step: small steps learn more from the same tokens
+WARM_UP_STEPS = 40
+DECAY_FROM, QUANTIZE_FROM = 0.4, 0.75  # shares of the steps
+QUANTIZE_EVERY = 4  # steps: weights hardly move between them, and rounding takes half a step
+RATES = {"muon": 0.01, "experts": 0.001, "rest": 0.006, "head": 0.003}
+
+
+@dataclass(frozen=True)
+class Plan:
+    steps: int
+    vocabulary: int = 2560
+    seed: int = 1
+
+
+def train(plan: Plan, out: Path) -> None:
+    """Weights, vocabulary and a record of the training in the folder `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    words, pieces = tokenizer(plan.vocabulary, plan.seed)
+    shape = Shape(vocabulary=words.n_vocab)
+    size = sum(weight.numel() for weight in GptOss(shape).parameters())
+    shared = torch.zeros(WORKERS, size).share_memory_()
+    torch.save({"shape": asdict(shape), "pieces": pieces}, out / "vocabulary.pt")
+    context = get_context("fork")
+    barrier = context.Barrier(WORKERS)
+    workers = [context.Process(target=_work, args=(rank, plan, shape, shared, barrier, out)) for rank in range(WORKERS)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        if worker.exitcode:
+            raise SystemExit(f"a training process ended with {worker.exitcode}")
+
+
+def _work(rank: int, plan: Plan, shape: Shape, shared: Tensor, barrier: Barrier, out: Path) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(plan.seed)  # the same weights in every worker, which then step alike
+    words, _ = tokenizer(plan.vocabulary, plan.seed)
+    model = GptOss(shape)
+    stepper = _Stepper(model)
+    feed = batches(plan.seed * 1000 + rank, words, TOKENS)
+    record = _Record()
+    started = time.monotonic()
+    for step in range(plan.steps):
+        share = step / plan.steps
+        barrier.wait()
+        if share >= QUANTIZE_FROM and step % QUANTIZE_EVERY == 0:
+            stepper.round_experts()
+        batch = next(feed)
+        loss = _loss(model, batch)
+        loss.backward()
+        _average(model, shared, rank, barrier)
+        stepper.step(step, share)
+        record.add(float(loss.detach()), batch.ids.size, rank, step, share)
+    if rank == 0:
+        stepper.round_experts()
+        torch.save(model.state_dict(), out / "weights.pt")
+        minutes = (time.monotonic() - started) / 60
+        (out / "training.json").write_text(json.dumps(record.summary(minutes, shape, shared.shape[1]), indent=1))
+
+
+def _loss(model: GptOss, batch: Batch) -> Tensor:
+    ids, weights = torch.from_numpy(batch.ids), torch.from_numpy(batch.weights)[:, 1:]
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden, balance = model(ids[:, :-1])
+        wanted = weights > 0  # the head is an eighth of the work: only where it is asked
+        logits = model.head(hidden[wanted])
+    return functional.cross_entropy(logits.float(), ids[:, 1:][wanted]) + 0.01 * balance
+
+
+def _average(model: GptOss, shared: Tensor, rank: int, barrier: Barrier) -> None:
+    """The mean of all workers' gradients in every worker's."""
+    gradients = [weight.grad for weight in model.parameters()]
+    torch.cat([gradient.reshape(-1) for gradient in gradients], out=shared[rank])
+    barrier.wait()
+    mean = shared.mean(0)
+    start = 0
+    for gradient in gradients:
+        gradient.copy_(mean[start : start + gradient.numel()].view_as(gradient))
+        start += gradient.numel()
+
+
+class _Stepper:
+    """The optimizers of one model, and the rounding of its experts."""
+
+    def __init__(self, model: GptOss) -> None:
+        groups: dict[str, list[nn.Parameter]] = {"muon": [], "experts": [], "rest": [], "head": []}
+        for name, weight in model.named_parameters():
+            groups[_group(name)].append(weight)
+        self._experts = groups["experts"]
+        self._rounding = [torch.zeros_like(weight) for weight in self._experts]
+        self._muon = [(weight, torch.zeros_like(weight)) for weight in groups["muon"]]
+        self._adam = torch.optim.Adam(
+            [{"params": groups[name], "name": name} for name in ("experts", "rest", "head")],
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+
+    def step(self, step: int, share: float) -> None:
+        scale = min(1.0, (step + 1) / WARM_UP_STEPS, (1 - share) / (1 - DECAY_FROM))
+        for group in self._adam.param_groups:
+            group["lr"] = RATES[group["name"]] * scale
+        self._unround()
+        self._adam.step()
+        for weight, momentum in self._muon:
+            _muon_step(weight, momentum, RATES["muon"] * scale)
+        self._adam.zero_grad()
+        for weight, _ in self._muon:
+            weight.grad = None
+        self._reround()
+
+    def round_experts(self) -> None:
+        """Forward passes see the experts rounded; steps change them unrounded."""
+        self._unround()
+        for weight, rounding in zip(self._experts, self._rounding, strict=True):
+            rounding.copy_(rounded(weight.detach()) - weight.detach())
+        self._reround()
+
+    def _unround(self) -> None:
+        with torch.no_grad():
+            for weight, rounding in zip(self._experts, self._rounding, strict=True):
+                weight.sub_(rounding)
+
+    def _reround(self) -> None:
+        with torch.no_grad():
+            for weight, rounding in zip(self._experts, self._rounding, strict=True):
+                weight.add_(rounding)
+
+
+def _group(name: str) -> str:
+    if name.endswith(("gate_up", "down")):
+        return "experts"
+    if ".attention." in name and name.endswith("weight"):
+        return "muon"
+    return "head" if name.startswith("head") else "rest"
+
+
+@torch.no_grad()
+def _muon_step(weight: Tensor, momentum: Tensor, rate: float) -> None:
+    """Momentum, made orthogonal by five Newton-Schulz steps."""
+    assert weight.grad is not None
+    momentum.mul_(0.95).add_(weight.grad)
+    x = weight.grad.add(momentum, alpha=0.95)
+    turned = x.shape[0] > x.shape[1]
+    x = x.T if turned else x
+    x = (x / (x.norm() + 1e-7)).bfloat16()
+    for _ in range(5):
+        gram = x @ x.T
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    x = (x.T if turned else x).float()
+    weight.sub_(x, alpha=rate * math.sqrt(max(1.0, weight.shape[0] / weight.shape[1])))
+
+
+def rounded(weights: Tensor) -> Tensor:
+    """`weights` after MXFP4, the better of two exponents per block: training.mxfp4.rounded in PyTorch."""
+    blocks = weights.view(-1, 32)
+    peak = blocks.abs().amax(1, keepdim=True).clamp(min=2.0**-120)
+    base = peak.log2().floor() - 2
+    candidates = [_on_grid(blocks, torch.exp2(exponent)) for exponent in (base, base + 1)]
+    errors = [((each - blocks) ** 2).sum(1, keepdim=True) for each in candidates]
+    return torch.where(errors[1] < errors[0], candidates[1], candidates[0]).view_as(weights)
+
+
+def _on_grid(blocks: Tensor, scale: Tensor) -> Tensor:
+    x = (blocks / scale).clamp(-6, 6)
+    size = x.abs()
+    step = torch.where(size < 2, 0.5, torch.where(size < 4, 1.0, 2.0))
+    return (x / step).round() * step * scale
+
+
+class _Record:
+    """What is worth telling of a training."""
+
+    def __init__(self) -> None:
+        self._tokens = 0
+        self._recent: list[float] = []
+        self._curve: list[tuple[int, float]] = []
+
+    def add(self, loss: float, tokens: int, rank: int, step: int, share: float) -> None:
+        self._tokens += tokens * WORKERS
+        self._recent.append(loss)
+        if (step + 1) % 50 == 0:
+            mean = sum(self._recent) / len(self._recent)
+            self._recent = []
+            self._curve.append((self._tokens, round(mean, 4)))
+            if rank == 0:
+                print(f"{share:6.1%}  step {step + 1}  {self._tokens / 1e6:.2f} M tokens  loss {mean:.3f}", flush=True)
+
+    def summary(self, minutes: float, shape: Shape, parameters: int) -> dict[str, object]:
+        return {
+            "minutes": round(minutes, 1),
+            "tokens": self._tokens,
+            "parameters": parameters,
+            "shape": asdict(shape),
+            "loss": self._curve[:: max(1, len(self._curve) // 12)] + self._curve[-1:],
+        }
