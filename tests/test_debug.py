@@ -78,6 +78,8 @@ def test_a_document_over_several_lines_is_one(gptoss: Gptoss) -> None:
         (("tokenize", "tiny"), '{"text": "a"}\n{oops', 2, "line 2: no JSON"),
         (("tokenize", "tiny"), b"\xff", 2, "standard input is not UTF-8 (byte 0)"),
         (("tokenize", "tiny"), "[" * 100_000, 2, "line 1: no JSON"),
+        (("parse", "tiny"), '\n{"tokens":\n[]}\n\n{"tokens":\n[}', 2, "line 6: no JSON"),
+        (("parse", "tiny"), "\n" + "1" * 5000, 2, "line 2: no JSON that can be read (a number is too long)"),
         (("parse", "tiny"), '{"tokens": ["a"]}', 2, "line 1: tokens[0] is 'a'"),
         (("parse", "tiny"), "{}", 2, 'line 1: an object with a list is expected: {"tokens": [...]}'),
         (("render", "tiny"), '{"messages": [{"role": "x"}]}', 2, "line 1: messages[0].role: 'x' is none of"),

@@ -33,6 +33,7 @@ TWO = ToolSpec("two", "", {"type": "object", "properties": {"a": {"type": "strin
         ),
         ('{"name": "other", "arguments": {}}', {"name": "other", "arguments": {}}, ()),
         ("ls -R", {"command": "ls -R"}, ("bare text",)),
+        ('"ls -R"', {"command": "ls -R"}, ("bare text",)),
     ],
 )
 def test_a_body_that_can_be_read(body: str, arguments: dict[str, object], repairs: tuple[str, ...]) -> None:
@@ -44,6 +45,11 @@ def test_a_body_that_cannot_be_read_is_answered(body: str) -> None:
     answer = repair(body, TWO)
     assert isinstance(answer, Unreadable)
     assert answer.text.startswith("arguments are not valid JSON: ")
+
+
+@pytest.mark.parametrize("body", ['{"command": "rm -r', '["a", "b"]', "42", "null", '```json\n{"command": \n```'])
+def test_broken_json_and_other_values_are_no_bare_text(body: str) -> None:
+    assert isinstance(repair(body, RUN), Unreadable)
 
 
 def test_a_call_that_was_cut_off_is_never_run() -> None:
@@ -59,6 +65,7 @@ def test_a_call_that_was_cut_off_is_never_run() -> None:
         ("```python\nprint(1)\n```", "print(1)"),
         ('{"a": 1}', '{"a": 1}'),
         ("1", "1"),
+        ("[" * 100_000, "[" * 100_000),
     ],
 )
 def test_python_wants_its_code_raw(body: str, expected: str) -> None:

@@ -11,7 +11,7 @@ from gptoss_cli.engine.guide import Walk
 from gptoss_cli.harmony.guard import guide
 from gptoss_cli.harmony.render import force_final, no_thinking
 from gptoss_cli.harmony.tokenizer import Tokenizer
-from gptoss_cli.messages import Channel, Message
+from gptoss_cli.messages import Message
 from gptoss_cli.prompt import Guide
 
 MALFORMED = {
@@ -36,7 +36,6 @@ MALFORMED = {
     "bare_type_after_channel",
     "fake_tool_result",
     "unknown_channel",
-    "end_then_return",  # after <|end|> another message has to begin
     "truncated_in_header",
     "empty_output",
 }
@@ -99,7 +98,9 @@ def test_whatever_passes_is_well_formed(name: str, request: pytest.FixtureReques
             walk.advance(ids[-1])
         events, parser = read(tokenizer, ids)
         messages = [event for event in events if isinstance(event, Message)]
-        codes = {note.code for note in parser.diagnostics} - {"after_the_end", "cut_in_header", "empty_message"}
+        # what a cut at 200 ids leaves, and <|end|><|return|>, which is let pass after an answer
+        expected = {"after_the_end", "cut_in_header", "empty_message", "redundant_end"}
+        codes = {note.code for note in parser.diagnostics} - expected
         assert not codes, (codes, tokenizer.decode(ids))
         assert all(message.channel for message in messages)
 
@@ -142,6 +143,25 @@ def test_thoughts_are_counted_over_all_analyses(name: str, header_guard: bool, r
     assert spent.then is None
 
 
+@pytest.mark.parametrize("name", ["o200k", "tiny_tokenizer"])
+def test_without_the_guard_a_call_is_no_thought_that_may_be_cut(name: str, request: pytest.FixtureRequest) -> None:
+    tokenizer: Tokenizer = request.getfixturevalue(name)
+    made = guide(tokenizer, TOOLS, header_guard=False, max_thinking=1, max_tokens=1)
+    assert made is not None
+    calls = {
+        "<|channel|>analysis to=python code<|message|>print": False,
+        " to=python<|channel|>analysis<|message|>print": False,
+        "<|channel|>commentary to=assistant<|channel|>analysis<|message|>print": True,
+        "<|channel|>final <|constrain|>json<|message|>print": True,
+        "<|channel|>analysis json<|message|>print": True,
+    }
+    for text, counted in calls.items():
+        walk = Walk(made)
+        for id in ids_of(tokenizer, text):
+            walk.advance(id)
+        assert (walk.spent() is not None) is counted, text
+
+
 def test_an_answer_that_the_prompt_opened_is_counted_from_the_first_id(o200k: Tokenizer) -> None:
     for header_guard in (True, False):
         made = guide(o200k, (), header_guard=header_guard, max_thinking=None, max_tokens=1, opened=no_thinking(o200k))
@@ -167,4 +187,3 @@ def test_the_tolerant_automaton_follows_the_channel_of_malformed_replies(o200k: 
         for id in ids_of(o200k, f"{header}<|message|>a b"):
             walk.advance(id)
         assert walk.spent() is not None, header
-    assert Channel.ANALYSIS == "analysis"

@@ -70,6 +70,13 @@ OTHERS = {
     ],
     "<|channel|>final <|constrain|>json<|message|>{}<|return|>": [("final", "{}")],
     "<|channel|>final<|message|>the assistant said<|return|>": [("final", "the assistant said")],
+    "<|channel|>analysis<|message|>t<|end|><|start|>container.exec to=assistant<|message|>x": [("analysis", "t")],
+    "<|channel|>analysis<|message|>t<|end|><|start|>repo_browser.search<|message|>x<|end|>": [("analysis", "t")],
+    "<|channel|>analysis<|message|>t<|end|><|start|>grep to=assistant<|message|>x<|end|>": [("analysis", "t")],
+    "<|channel|>analysis<|message|>t<|end|><|start|>commentary to=functions.f json<|message|>{}<|call|>": [
+        ("analysis", "t"),
+        ("commentary", "{}"),
+    ],
     "user guide: press a key<|return|>": [("final", "user guide: press a key")],
     "<|channel|>final<|message|>A<|return|><|channel|>final<|message|>B<|return|>": [("final", "A")],
 }
@@ -79,6 +86,31 @@ OTHERS = {
 def test_more_replies_seen_in_the_wild(text: str, o200k: Tokenizer) -> None:
     events, _ = read(o200k, ids_of(o200k, text))
     assert [(event.channel, event.text) for event in events if isinstance(event, Message)] == OTHERS[text]
+
+
+@pytest.mark.parametrize("name", ["o200k", "tiny_tokenizer"])
+@pytest.mark.parametrize("case", [name for name in CASES if name.startswith("ok_")])
+def test_a_reply_cut_anywhere_shows_nothing_that_it_does_not_say(
+    case: str, name: str, request: pytest.FixtureRequest
+) -> None:
+    tokenizer: Tokenizer = request.getfixturevalue(name)
+    ids = ids_of(tokenizer, CASES[case]["text"])
+    whole = [event for event in read(tokenizer, ids)[0] if isinstance(event, Message)]
+    for length in range(len(ids)):
+        events, _ = read(tokenizer, ids[:length])
+        messages = [event for event in events if isinstance(event, Message)]
+        assert len(messages) <= len(whole)
+        for message, full in zip(messages, whole, strict=False):
+            assert message.channel == full.channel
+            assert full.text.startswith(message.text), tokenizer.decode(ids[:length])
+
+
+def test_the_name_of_a_tool_may_be_long(tiny_tokenizer: Tokenizer) -> None:
+    tool = "functions.mcp__a_server_with_a_long_name__a_function_with_a_very_long_name"
+    text = f"<|channel|>commentary to={tool} <|constrain|>json<|message|>{{}}<|call|>"
+    events, parser = read(tiny_tokenizer, ids_of(tiny_tokenizer, text), (tool,))
+    assert [event.recipient for event in events if isinstance(event, Message)] == [tool]
+    assert not parser.diagnostics
 
 
 @pytest.mark.parametrize(

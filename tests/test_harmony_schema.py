@@ -110,26 +110,14 @@ def test_a_schema_at_the_limit_is_rendered() -> None:
     assert schema.tool(tool_spec({"name": "f", "parameters": parameters})).count("a?:") == 63
 
 
+KEYWORDS = ["type", "items", "properties", "required", "oneOf", "enum", "default", "description", "title", "examples"]
+KEYWORDS += ["nullable", "string", "object", "array", "integer"]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                [
-                    "type",
-                    "items",
-                    "properties",
-                    "required",
-                    "oneOf",
-                    "enum",
-                    "default",
-                    "description",
-                    "title",
-                    "examples",
-                ]
-                + ["nullable", "string", "object", "array", "integer"]
-            ),
+            st.sampled_from(KEYWORDS),
             inner | st.sampled_from(["object", "array", "string", "integer"]),
             max_size=4,
         )

@@ -64,6 +64,40 @@ def test_references_are_resolved() -> None:
     assert "$defs" not in made.parameters
 
 
+def test_a_choice_between_a_reference_and_nothing_is_that_reference() -> None:
+    schema = parameters(
+        colour={"anyOf": [{"$ref": "#/$defs/Colour"}, {"type": "null"}], "default": None},
+        text={"anyOf": [{"$ref": "#/$defs/Text"}, {"type": "null"}]},
+        one={"allOf": [{"$ref": "#/$defs/Colour"}], "description": "which"},
+    )
+    schema["$defs"] = {
+        "Colour": {"type": "string", "enum": ["red", "blue"], "title": "Colour"},
+        "Text": {"type": "string", "title": "Text"},
+    }
+    assert tool(normalise(ToolSpec("f", "", schema))) == (
+        'type f = (_: {\ncolour?: "red" | "blue" | null,\ntext?: string | null,\n'
+        '// Colour\n//\n// which\none?: "red" | "blue",\n}) => any;'
+    )
+
+
+def test_a_schema_that_contains_itself_is_written_once() -> None:
+    schema = parameters(left={"$ref": "#/$defs/Tree"}, right={"$ref": "#"})
+    schema["$defs"] = {"Tree": parameters(left={"$ref": "#/$defs/Tree"}, value={"type": "number"})}
+    assert tool(normalise(ToolSpec("f", "", schema))) == (
+        "type f = (_: {\nleft?: {\n    left?: any,\n    value?: number,\n    },\nright?: any,\n}) => any;"
+    )
+
+
+def test_references_to_references_do_not_grow_without_measure() -> None:
+    definitions = {
+        f"d{level}": parameters(**{f"p{each}": {"$ref": f"#/$defs/d{level + 1}"} for each in range(10)})
+        for level in range(12)
+    }
+    schema = parameters(p={"$ref": "#/$defs/d0"}, q={"allOf": [{"$ref": "#/$defs/d1"}] * 1000}) | {"$defs": definitions}
+    made = normalise(ToolSpec("f", "", schema))
+    assert len(tool(made)) < 500_000
+
+
 def test_recursive_and_broken_references_end() -> None:
     schema = parameters(
         next={"$ref": "#"}, none={"$ref": "#/$defs/none"}, far={"$ref": "http://x/y"}, loop={"$ref": "#/$defs/a"}

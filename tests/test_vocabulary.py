@@ -4,7 +4,8 @@ import json
 import lzma
 import os
 import struct
-import time
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -37,16 +38,25 @@ def rank_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_gguf_gives_the_published_vocabulary_and_so_does_the_cache(random_model: Path, tmp_path: Path) -> None:
-    seconds = []
     for _ in ("read", "cached"):
-        started = time.process_time()
         tokenizer = vocabulary.load(random_model, tmp_path)
-        seconds.append(time.process_time() - started)
         assert tokenizer.rank_file_sha256() == O200K_BASE_SHA256
         assert tokenizer.n_vocab == 201088
         assert tokenizer.special.call == 200012
     assert len(list((tmp_path / "vocabulary").iterdir())) == 1
-    assert seconds[1] < 0.8 * seconds[0]  # about a third
+
+
+def test_the_second_start_is_the_quicker_one(random_model: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from gptoss_cli import vocabulary\n"
+        "path, cache = map(Path, sys.argv[1:])\n"
+        "for _ in range(2):\n"
+        "    vocabulary.load(path, cache); print(time.process_time())"
+    )
+    command = [sys.executable, "-c", code, random_model, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, second = map(float, done.stdout.split())
+    assert second - first < 0.7 * first  # 0.2 s and 0.6 s on an idle machine
 
 
 def test_a_rank_file_has_the_standard_special_ids(rank_file: Path) -> None:

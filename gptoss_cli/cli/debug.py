@@ -125,18 +125,23 @@ def _documents(data: bytes) -> Iterator[tuple[int, Document]]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"standard input is not UTF-8 (byte {error.start})") from None
-    decoder, place = json.JSONDecoder(), 0
+    decoder, line, place = json.JSONDecoder(), 1, 0
     while place < len(text):
         if text[place].isspace():
+            line += text[place] == "\n"
             place += 1
             continue
-        line = text.count("\n", 0, place) + 1
         try:
-            document, place = decoder.raw_decode(text, place)
-        except (json.JSONDecodeError, RecursionError) as error:
-            where = text.count("\n", 0, error.pos) + 1 if isinstance(error, json.JSONDecodeError) else line
-            raise BadInput(f"line {where}: no JSON ({getattr(error, 'msg', 'nested too deeply')})") from None
+            document, end = decoder.raw_decode(text, place)
+        except json.JSONDecodeError as error:
+            raise BadInput(f"line {line + text.count(chr(10), place, error.pos)}: no JSON ({error.msg})") from None
+        except RecursionError:
+            raise BadInput(f"line {line}: no JSON that can be read (nested too deeply)") from None
+        except ValueError:  # Python reads whole numbers of up to 4,300 digits
+            raise BadInput(f"line {line}: no JSON that can be read (a number is too long)") from None
         yield line, document
+        line += text.count("\n", place, end)
+        place = end
 
 
 def _list_of(document: Document, name: str, kind: type) -> Document:

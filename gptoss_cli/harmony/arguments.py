@@ -42,8 +42,8 @@ def repair(body: str, spec: ToolSpec, *, complete: bool = True) -> Repaired | Un
     value = attempt.read(body)
     if isinstance(value, dict):
         return Repaired(attempt.unwrapped(value, spec), tuple(attempt.repairs))
-    if key := _only_text(spec):
-        return Repaired({key: body}, (*attempt.repairs, "bare text"))
+    if (key := _only_text(spec)) and (text := _bare_text(body, value)) is not None:
+        return Repaired({key: text}, (*attempt.repairs, "bare text"))
     return Unreadable(f"arguments are not valid JSON: {attempt.problem}; send the call again with one JSON object")
 
 
@@ -51,7 +51,7 @@ def code(body: str) -> str:
     """The code of a call of `python`: the body as it is, or what stands in a JSON object or a fence around it."""
     try:
         value = json.loads(body, strict=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _unfenced(body) or body
     if isinstance(value, dict):
         for key in CODE_KEYS:
@@ -81,6 +81,7 @@ class _Attempt:
         try:
             return json.loads(body)
         except (ValueError, RecursionError) as error:
+            # ValueError: a whole number of more than 4,300 digits is one, too
             self.problem = str(error) if isinstance(error, ValueError) else "nested too deeply"
         if (value := self._quiet(body)) is not None:
             self.repairs.append("raw control characters")
@@ -121,6 +122,13 @@ class _Attempt:
                 self.repairs.append("the name around the arguments")
                 return inner
         return value
+
+
+def _bare_text(body: str, value: Any) -> str | None:
+    """The text that was meant by a body that is no JSON, or only a JSON text; None when it may be broken JSON."""
+    if isinstance(value, str):
+        return value
+    return body if value is None and not body.lstrip().startswith(("{", "[", "`" * 3, "null")) else None
 
 
 def _unfenced(body: str) -> str | None:

@@ -92,7 +92,7 @@ def _system(fields: Mapping[str, Any], where: str) -> SystemContent:
     """What is absent or null is left out of the prompt, as openai-harmony does with this JSON."""
     config = _optional(fields, "channel_config", dict, where)
     at = f"{where}.channel_config"
-    channels = _get(config, "valid_channels", list, at) if config else []
+    channels = [] if config is None else _get(config, "valid_channels", list, at)
     effort = _optional(fields, "reasoning_effort", str, where)
     return SystemContent(
         identity=_optional(fields, "model_identity", str, where),

@@ -74,10 +74,14 @@ def _add_budgets(
 def _grow_strict(graph: "_Graph", start: int, contents: Contents, tools: Collection[str]) -> None:
     """Every well-formed header, and no other: `start` is after <|start|>assistant."""
     special = graph.special
-    between = graph.node(exact=True)
-    graph.path(between, (special.start, *graph.ids(Role.ASSISTANT)), start)
+    between, answered = graph.node(exact=True), graph.node(exact=True)
+    for place in (between, answered):
+        graph.path(place, (special.start, *graph.ids(Role.ASSISTANT)), start)
     for content in contents.values():
         graph.link(content, special.end, between)
+    graph.link(contents[Channel.FINAL], special.end, answered)
+    for id in (special.return_, special.endoftext):  # <|end|><|return|>: vllm-project/vllm#50690
+        graph.link(answered, id, between)
 
     def end_header(place: int, content: int) -> None:
         graph.link(place, special.message, content)
@@ -109,6 +113,18 @@ def _grow_tolerant(graph: "_Graph", start: int, contents: Contents) -> None:
     """Any id anywhere; which channel is being read is followed as well as can be."""
     special = graph.special
     unlabelled = graph.node()
+    # a message to anybody but the assistant itself is a call: no thought that may be cut short
+    called = graph.node()
+    graph.link(called, special.message, contents[None])
+    for end in (special.end, special.start):
+        graph.link(called, end, start)
+
+    def recipient(place: int) -> None:
+        """To be called last for a place: what is linked there is linked on the way to the recipient, too."""
+        to = graph.detour(place, graph.ids(" to"))
+        graph.otherwise(to, called)  # which of many ids begins with `=` is not looked up
+        graph.path(to, graph.ids("=assistant"), place, loose=called)
+
     channel_follows = graph.node()
     for channel in Channel:
         named = graph.path(channel_follows, graph.ids(channel), loose=start)
@@ -116,9 +132,11 @@ def _grow_tolerant(graph: "_Graph", start: int, contents: Contents) -> None:
         graph.stay(named)
         graph.link(named, special.channel, channel_follows)
         graph.link(named, special.end, start)
+        recipient(named)
     graph.otherwise(channel_follows, start)
     graph.link(start, special.channel, channel_follows)
     graph.link(start, special.message, unlabelled)
+    recipient(start)
     for content in (*contents.values(), unlabelled):
         graph.link(content, special.end, start)
         graph.link(content, special.start, start)
@@ -179,6 +197,16 @@ class _Graph:
                 self._nodes[follow[id]].otherwise = loose
             place = follow[id]
         return place
+
+    def detour(self, place: int, ids: Sequence[int]) -> int:
+        """The state after `ids`; at any other id on the way everything goes on as in `place`."""
+        usual, at = self._nodes[place], place
+        for id in ids:
+            back = place if usual.otherwise is None else usual.otherwise
+            self._nodes.append(_Node(dict(usual.follow), otherwise=back))
+            self.link(at, id, len(self._nodes) - 1)
+            at = len(self._nodes) - 1
+        return at
 
     def guide(self, start: int, opened: Sequence[int]) -> Guide:
         """The guide whose state 0 is the one after `opened`."""

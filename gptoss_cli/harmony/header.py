@@ -17,6 +17,7 @@ class Mark(StrEnum):
 
 CONTENT_TYPES = frozenset(("json", "code", "text", "python"))
 TOOL = re.compile(r"(functions|browser)\.[\w.-]+|python\b.*")
+DOTTED = re.compile(r"[^\W\d]\w*(\.[\w-]+)+")  # container.exec, repo_browser.search: tools that gpt-oss was trained on
 NOBODY = frozenset(("assistant", "user", "all"))
 
 
@@ -88,7 +89,7 @@ class _Reader:
     def role_section(self, section: _Section, role_known: bool) -> None:
         text = re.sub(r"^\s*(assistant\s*)+", "", section.text) if _is_assistant(section.text) else section.text
         word = _first_word(text)
-        if not role_known and not _is_assistant(section.text) and self._is_somebody(word):
+        if not role_known and not _is_assistant(section.text) and self._is_somebody(word, text):
             self.header.role = None
             return
         if word in set(Channel):
@@ -100,10 +101,14 @@ class _Reader:
         self._words(text)
         self._constrained(section)
 
-    def _is_somebody(self, word: str) -> bool:
-        """Whether a message that begins so is from another role, or from a tool."""
+    def _is_somebody(self, word: str, text: str) -> bool:
+        """Whether a message that begins so is from another role, or from a tool, one that is not offered too."""
         name = re.split(r"[:<]", word)[0]
-        return name in set(Role) or name in self._tools or TOOL.fullmatch(name) is not None
+        if name in set(Role) or name in self._tools or TOOL.fullmatch(name):
+            return True
+        if name in set(Channel) or not self._has_body:
+            return False
+        return DOTTED.fullmatch(name) is not None or re.match(r"\s*[\w.:-]+\s+to=", text) is not None
 
     def channel_section(self, section: _Section) -> None:
         name = re.split(r"[\s<]", section.text, maxsplit=1)[0]
@@ -147,6 +152,12 @@ class _Reader:
             self.header.content_type = letters
             text = text.split(first, 1)[1]
         self._words(text)
+
+
+def is_beginning(text: str, tools: Collection[str]) -> bool:
+    """Whether `text` is where a well-formed header may have been cut: `to`, `functi`, `js`."""
+    words = ("to=", "functions.", "browser.", *CONTENT_TYPES, *Channel, *Role, *tools)
+    return any(word.startswith(text) for word in words)
 
 
 def _is_assistant(text: str) -> bool:

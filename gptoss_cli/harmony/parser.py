@@ -10,7 +10,7 @@ from gptoss_cli.harmony.header import Mark
 from gptoss_cli.harmony.tokenizer import Tokenizer
 from gptoss_cli.messages import Channel, Delta, End, Message, Role
 
-LONGEST_HEADER = 48  # ids; the longest that gpt-oss writes on purpose has about 15
+LONGEST_HEADER = 48  # ids beside a tool's name; the longest that gpt-oss writes on purpose has about 15
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Parser:
         self._tokenizer = tokenizer
         self._special = tokenizer.special
         self._tools = frozenset(tools)
+        self._longest_header = LONGEST_HEADER + max((len(tokenizer.encode(tool)) for tool in self._tools), default=0)
         self._assistant = tuple(tokenizer.encode(Role.ASSISTANT))
         self._ends = {
             self._special.end: End.END,
@@ -155,7 +156,7 @@ class Parser:
         if id in (special.channel, special.constrain) or self._tokenizer.is_text(id):
             self._raw.append(id)
             self._pending.append(id)
-            return self._give_up_header() if len(self._pending) > LONGEST_HEADER else []
+            return self._give_up_header() if len(self._pending) > self._longest_header else []
         self._note("unknown_token", id)
         return []
 
@@ -206,7 +207,7 @@ class Parser:
             if self._pending:
                 self._note("empty_message", *self._pending)
             return []
-        if not text and end is End.LENGTH:
+        if end is End.LENGTH and headers.is_beginning(text, self._tools):
             self._note("cut_in_header", *self._pending)
             return []
         self._note("message_token_missing")

@@ -38,9 +38,8 @@ def render(
     Messages after the last final answer that were sampled are repeated id by id. Marks: the end of the system and
     developer messages at the beginning, and of the prompt. Raises BadInput for a tool's message without a name.
     """
-    messages = conversation.messages
+    messages = tuple(each for each in conversation.messages if not _is_empty_developer(each))
     kept = [*messages] if keep_analysis or training else kept_messages(messages)
-    kept = [each for each in kept if not _is_empty_developer(each)]
     writer = _Writer(tokenizer, has_functions=_has_functions(messages))
     answered = _last_answer(kept)
     prefix = 0

@@ -13,64 +13,113 @@ Schema = Mapping[str, Any]  # Any: a JSON document
 # names that the model was trained on for tools of its own: a user's function of that name is called as if it were they
 TRAINED = frozenset(("python", "browser", "bash", "container", "apply_patch", "repo_browser", "functions"))
 BUILT_IN = ("browser.search", "browser.open", "browser.find", "python")
-DEEPEST = 16  # levels of a schema; a recursive one ends there
+DEEPEST = 16  # levels of a schema
+LARGEST = 2000  # schemas in one; a few references to references can make any number
 PLAIN = frozenset(("string", "number", "integer", "boolean", "null", "object", "array"))
 
 
 def normalise(spec: ToolSpec) -> ToolSpec:
     """`spec` with its schema in the words that are not lost when it is rendered (harmony/schema).
 
-    References are resolved, choices of plain types joined, constants and numbered choices made visible, titles and
-    defaults that say nothing dropped, and descriptions brought onto one line.
+    References are resolved (inside its own target one becomes `any`), choices of plain types joined, constants and
+    numbered choices made visible, titles and defaults that say nothing dropped, texts brought onto one line.
     """
     if spec.parameters is None:
         return spec
-    return replace(spec, parameters=_Normaliser(spec.parameters).schema(spec.parameters, 0))
+    return replace(spec, parameters=_Normaliser(spec.parameters).schema(spec.parameters, 0, frozenset(("#",))))
 
 
 class _Normaliser:
+    """One schema. `inside`: references whose targets are being written; one of them again would never end."""
+
     def __init__(self, root: Schema) -> None:
         self._root = root
+        self._left = LARGEST
 
-    def schema(self, schema: Any, depth: int, key: str | None = None) -> dict[str, Any]:
-        if not isinstance(schema, Mapping) or depth > DEEPEST:
+    def schema(self, schema: Any, depth: int, inside: frozenset[str], key: str | None = None) -> dict[str, Any]:
+        self._left -= 1
+        if not isinstance(schema, Mapping) or depth > DEEPEST or self._left < 0:
             return {}
-        fields = _choice(self._merged(self._resolved(schema, depth), depth))
+        fields, inside = self._chosen(schema, inside)
         fields = _constants(fields)
         if _is_echo(fields.get("title"), key):
             fields.pop("title")
         if fields.get("default", 0) is None:
             fields.pop("default")
-        if isinstance(fields.get("description"), str):
-            fields["description"] = " ".join(fields["description"].split())
-        return self._inside(fields, depth)
+        for name in ("title", "description"):
+            if isinstance(fields.get(name), str):
+                fields[name] = " ".join(fields[name].split())
+        return self._members(fields, depth, inside)
 
-    def _inside(self, fields: dict[str, Any], depth: int) -> dict[str, Any]:
+    def _members(self, fields: dict[str, Any], depth: int, inside: frozenset[str]) -> dict[str, Any]:
         if isinstance(fields.get("properties"), Mapping):
             fields["properties"] = {
-                str(name): self.schema(each, depth + 1, str(name)) for name, each in fields["properties"].items()
+                str(name): self.schema(each, depth + 1, inside, str(name))
+                for name, each in fields["properties"].items()
             }
         if isinstance(fields.get("items"), Mapping):
-            fields["items"] = self.schema(fields["items"], depth + 1)
+            fields["items"] = self.schema(fields["items"], depth + 1, inside)
         for name in ("oneOf", "anyOf"):
             if isinstance(fields.get(name), list):
-                fields[name] = [self.schema(each, depth + 1) for each in fields[name]]
+                fields[name] = [self.schema(each, depth + 1, inside) for each in fields[name]]
         if "anyOf" in fields and "oneOf" not in fields:  # the renderer knows variants by this name only
             fields["oneOf"] = fields.pop("anyOf")
         fields.pop("$defs", None)
         fields.pop("definitions", None)
         return fields
 
-    def _resolved(self, schema: Schema, depth: int) -> dict[str, Any]:
+    def _chosen(self, schema: Schema, inside: frozenset[str]) -> tuple[dict[str, Any], frozenset[str]]:
+        """The schema that is left when references, allOf and choices between it and nothing are taken away."""
+        fields = dict(schema)
+        for _ in range(DEEPEST):
+            fields, inside = self._merged(fields, inside)
+            chosen = self._choice(fields, inside)
+            if chosen is None:
+                break
+            fields = chosen
+        return fields, inside
+
+    def _choice(self, fields: dict[str, Any], inside: frozenset[str]) -> dict[str, Any] | None:
+        """anyOf or oneOf of plain types is a list of types; of one schema and null it is that one, nullable."""
+        for name in ("anyOf", "oneOf"):
+            variants = fields.get(name)
+            if not isinstance(variants, list) or not all(isinstance(each, Mapping) for each in variants):
+                continue
+            looks = [self._merged(each, inside)[0] for each in variants]
+            rest = {other: value for other, value in fields.items() if other != name}
+            if looks and all(set(each) <= {"type", "title"} and each.get("type") in PLAIN for each in looks):
+                return {**rest, "type": [each["type"] for each in looks]}
+            solid = [each for each, look in zip(variants, looks, strict=True) if look.get("type") != "null"]
+            if len(solid) == 1 and len(variants) <= 2:
+                return {**solid[0], **rest, **({"nullable": True} if len(variants) == 2 else {})}
+        return None
+
+    def _merged(self, schema: Schema, inside: frozenset[str]) -> tuple[dict[str, Any], frozenset[str]]:
+        """`schema` with what it refers to, and its allOf: members of all parts together."""
+        fields, inside = self._resolved(schema, inside)
+        parts = fields.pop("allOf", None)
+        for part in parts if isinstance(parts, list) else ():
+            self._left -= 1
+            if not isinstance(part, Mapping) or self._left < 0:
+                continue
+            more, within = self._merged(part, inside)
+            inside |= within
+            properties = {**_mapping(more.get("properties")), **_mapping(fields.get("properties"))}
+            required = [*_list(fields.get("required")), *_list(more.get("required"))]
+            fields = {**more, **fields}
+            if properties:
+                fields["properties"] = properties
+            if required:
+                fields["required"] = list(dict.fromkeys(required))
+        return fields, inside
+
+    def _resolved(self, schema: Schema, inside: frozenset[str]) -> tuple[dict[str, Any], frozenset[str]]:
         """What a chain of local references leads to; members beside a reference win."""
         fields = dict(schema)
-        for _ in range(DEEPEST - min(depth, DEEPEST)):
-            reference = fields.pop("$ref", None)
-            if not isinstance(reference, str):
-                return fields
+        while isinstance(reference := fields.pop("$ref", None), str) and reference not in inside:
+            inside |= {reference}
             fields = {**self._target(reference), **fields}
-        fields.pop("$ref", None)
-        return fields
+        return fields, inside
 
     def _target(self, reference: str) -> Schema:
         """The part of the document that `#/$defs/Name` means (RFC 6901); nothing where there is none."""
@@ -80,39 +129,6 @@ class _Normaliser:
         for step in reference[1:].lstrip("/").split("/") if reference != "#" else ():
             part = part.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(part, Mapping) else None
         return part if isinstance(part, Mapping) else {}
-
-    def _merged(self, fields: dict[str, Any], depth: int) -> dict[str, Any]:
-        """allOf: members of all parts together."""
-        parts = fields.pop("allOf", None)
-        for part in parts if isinstance(parts, list) else ():
-            if not isinstance(part, Mapping):
-                continue
-            more = self._merged(self._resolved(part, depth + 1), depth + 1) if depth < DEEPEST else {}
-            properties = {**_mapping(more.get("properties")), **_mapping(fields.get("properties"))}
-            required = [*_list(fields.get("required")), *_list(more.get("required"))]
-            fields = {**more, **fields}
-            if properties:
-                fields["properties"] = properties
-            if required:
-                fields["required"] = list(dict.fromkeys(required))
-        return fields
-
-
-def _choice(fields: dict[str, Any]) -> dict[str, Any]:
-    """anyOf or oneOf of plain types is a list of types; a null among other variants makes them nullable."""
-    for name in ("anyOf", "oneOf"):
-        variants = fields.get(name)
-        if not isinstance(variants, list) or not all(isinstance(each, Mapping) for each in variants):
-            continue
-        if variants and all(set(each) <= {"type", "title"} and each.get("type") in PLAIN for each in variants):
-            del fields[name]
-            fields["type"] = [each["type"] for each in variants]
-            return fields
-        solid = [each for each in variants if each.get("type") != "null"]
-        if len(solid) == 1 and len(variants) == 2:
-            del fields[name]
-            return {**solid[0], **fields, "nullable": True}
-    return fields
 
 
 def _constants(fields: dict[str, Any]) -> dict[str, Any]:
