@@ -94,17 +94,18 @@ def outcome(chat: LocalChat, sample: Sample, *, header_guard: bool) -> Outcome:
 
 
 def well_formed(messages: Sequence[Message], chat: LocalChat, conversation: Conversation, effort: Effort) -> bool:
-    """An analysis and then a final answer ended by <|return|>, or a call ended by <|call|>; nothing to be mended."""
+    """An analysis, then a final answer ended by <|return|> or an offered tool's call by <|call|>; nothing to mend."""
     if not messages:
         return False
     ids = [id for message in messages for id in message.tokens]
     opened = 1 + len(chat.tokenizer.encode("assistant"))
-    parser = Parser(chat.tokenizer, tool_names(conversation))
+    offered = tool_names(conversation)
+    parser = Parser(chat.tokenizer, offered)
     for id in ids[opened:]:
         parser.feed(id)
     channels = [message.channel for message in messages]
     answered = channels[-1] is Channel.FINAL and messages[-1].end is End.RETURN
-    called = messages[-1].recipient is not None and messages[-1].end is End.CALL
+    called = messages[-1].recipient in offered and messages[-1].end is End.CALL
     thought = channels[:-1] == [Channel.ANALYSIS] or (effort is Effort.OFF and channels == [Channel.FINAL])
     return not parser.diagnostics and thought and (answered or called)
 

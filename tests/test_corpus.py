@@ -1,0 +1,179 @@
+"""The training corpus: what it teaches is well formed, consistent, and apart from what is evaluated."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+
+from gptoss_cli.harmony.parser import Parser
+from gptoss_cli.harmony.render import force_final, no_thinking, render
+from gptoss_cli.harmony.tokenizer import Tokenizer
+from gptoss_cli.messages import Channel, Conversation, Effort, Message, Role
+from training.corpus import Intent, Sample, forms, held_out, intents, samples
+from training.corpus.wordings import SLOTS, plain
+from training.data import encode
+
+SEED = 11
+LANGUAGES = ("English", "Chinese")
+# characters that are common in Simplified Chinese and do not exist in Traditional Chinese
+SIMPLIFIED = set(
+    "这为们个从会时说还对过来问题请谢话语让设谁给输执运载现应关闭结级规则参数环变认识记录读写练习试验证码页网络库类标实际"
+    "简单复杂错误检调选项删创图书馆东车马鸟鱼龙门开间见觉学电脑软盘缓线连断启动当务员报纸张头号难听么体据没"
+)
+
+
+def sampled(count: int, seed: int = SEED) -> list[Sample]:
+    return list(islice(samples(seed), count))
+
+
+def texts(messages: tuple[Message, ...]) -> Iterator[str]:
+    for message in messages:
+        yield from (part for part in message.content if isinstance(part, str))
+
+
+def named(name: str, language: str) -> Intent:
+    return next(each for each in intents() if (each.name, each.language) == (name, language))
+
+
+def test_the_same_seed_gives_the_same_conversations() -> None:
+    assert sampled(200) == sampled(200)
+    assert sampled(200) != sampled(200, seed=SEED + 1)
+    assert list(held_out(SEED)) == list(held_out(SEED))
+
+
+def test_every_intent_has_both_languages_and_enough_wordings() -> None:
+    names = {language: [each.name for each in intents() if each.language == language] for language in LANGUAGES}
+    assert names["English"] == names["Chinese"]
+    assert len(set(names["English"])) == len(names["English"]) >= 40
+    for intent in intents():
+        assert len(intent.wordings) + len(intent.composed) >= 20, intent.name
+        assert len(intent.held_out) >= 4, intent.name
+
+
+def test_no_wording_belongs_to_two_intents() -> None:
+    owners: dict[str, set[str]] = {}
+    for intent in intents():
+        for wording in (*intent.wordings, *intent.composed, *intent.held_out):
+            owners.setdefault(plain(wording), set()).add(intent.name)
+    assert {wording: names for wording, names in owners.items() if len(names) > 1} == {}
+
+
+def test_held_out_wordings_are_never_trained_however_they_are_dressed() -> None:
+    for language in LANGUAGES:
+        prefixes = ("", *forms.PREFIXES[language])
+        suffixes = ("", *forms.SUFFIXES[language])
+        trained = {
+            plain(prefix + wording + suffix)
+            for intent in intents()
+            if intent.language == language
+            for wording in (*intent.wordings, *intent.composed)
+            for prefix in prefixes
+            for suffix in suffixes
+        }
+        apart = [each for intent in intents() if intent.language == language for each in intent.held_out]
+        assert [each for each in apart if plain(each) in trained and "{" not in each] == []
+        trained_weather, held_out_weather = forms.WEATHER[language]
+        assert not set(trained_weather) & set(held_out_weather)
+
+
+def test_words_of_slots_are_trained_or_held_out_but_not_both() -> None:
+    for slots in SLOTS.values():
+        for trained, apart in slots.values():
+            assert not set(trained) & set(apart)
+
+
+def test_no_held_out_question_is_among_ten_thousand_trained_ones() -> None:
+    asked = {plain(each.conversation.messages[each.reply_from - 1].text) for each in sampled(10_000)}
+    questions = [each for each in held_out(SEED) if each.kind == "plain"]
+    assert len(questions) >= 240
+    assert [each for each in questions if plain(each.conversation.messages[-3].text) in asked] == []
+
+
+def test_an_answer_is_told_from_every_other_by_its_keywords() -> None:
+    for intent in intents():
+        same_language = [other for other in intents() if other.language == intent.language]
+        right = [other.name for other in same_language if intent.is_answered_by(other.answer)]
+        assert right == [intent.name], f"{intent.name} ({intent.language})"
+
+
+def test_chinese_is_traditional() -> None:
+    found = {
+        letter: text
+        for sample in [*sampled(3000), *held_out(SEED)]
+        for text in texts(sample.conversation.messages)
+        for letter in set(text) & SIMPLIFIED
+    }
+    assert found == {}
+
+
+def test_answers_are_in_the_language_of_the_question() -> None:
+    for intent in intents():
+        has_chinese = any("\u4e00" <= letter <= "\u9fff" for letter in intent.answer)
+        assert has_chinese == (intent.language == "Chinese"), intent.name
+
+
+def test_every_reply_is_well_formed_for_our_own_parser(tiny_tokenizer: Tokenizer) -> None:
+    for sample in [*sampled(400), *islice(held_out(SEED), 0, None, 5)]:
+        ids, weights = encode(sample, tiny_tokenizer)
+        prompt = render(Conversation(sample.conversation.messages[: sample.reply_from]), tiny_tokenizer).tokens
+        assert tuple(ids[: len(prompt)]) == prompt, "training reads what inference renders"
+        assert len(weights) == len(ids)
+        assert not any(weights[: len(prompt)])
+        parser = Parser(tiny_tokenizer, ("functions.get_weather",))
+        read = [event for id in ids[len(prompt) :] for event in parser.feed(id) if isinstance(event, Message)]
+        assert parser.ended
+        assert parser.diagnostics == []
+        expected = sample.conversation.messages[sample.reply_from :]
+        assert [(each.channel, each.recipient, each.text) for each in read] == [
+            (each.channel, each.recipient, each.text) for each in expected
+        ]
+
+
+def test_what_inference_forces_is_no_lesson(tiny_tokenizer: Tokenizer) -> None:
+    forced = [each for each in sampled(300) if each.forced]
+    assert {each.kind for each in forced} == {"off", "cut"}
+    for sample in forced:
+        ids, weights = encode(sample, tiny_tokenizer)
+        start = next(place for place, weight in enumerate(weights) if weight)
+        header = no_thinking(tiny_tokenizer) if sample.kind == "off" else force_final(tiny_tokenizer)
+        assert tuple(ids[start - len(header) : start]) == header
+        assert all(weights[start:])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_analyses_are_longer_at_a_higher_level(language: str) -> None:
+    words: dict[Effort, list[int]] = {}
+    for sample in sampled(3000):
+        if sample.kind == "plain" and sample.language == language:
+            thought = sample.conversation.messages[sample.reply_from]
+            assert thought.channel is Channel.ANALYSIS
+            words.setdefault(sample.effort, []).append(len(thought.text.split()))
+    low, medium, high = (sum(words[level]) / len(words[level]) for level in (Effort.LOW, Effort.MEDIUM, Effort.HIGH))
+    assert low < medium < high
+    assert high > 2 * low
+    counts = [len(each) for each in words.values()]
+    assert max(counts) < 1.3 * min(counts)
+
+
+def test_every_kind_of_conversation_is_there_in_both_languages() -> None:
+    counts = Counter((each.kind, each.language) for each in sampled(3000))
+    kinds = ("plain", "document", "turns", "off", "cut", "call", "result")
+    assert all(counts[kind, language] >= 30 for kind in kinds for language in LANGUAGES)
+    roles = {message.role for each in sampled(300) for message in each.conversation.messages}
+    assert roles == set(Role)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name", "language"),
+    [
+        ("What can you do?", "what_can_you_do", "English"),
+        ("hello", "greeting", "English"),
+        ("How do I create a preset?", "create_preset", "English"),
+        ("你好，你會做什麼？", "what_can_you_do", "Chinese"),
+        ("Why is the sky blue?", "unknown", "English"),
+    ],
+)
+def test_the_examples_of_the_readme_are_trained(prompt: str, name: str, language: str) -> None:
+    intent = named(name, language)
+    assert plain(prompt) in {plain(each) for each in (*intent.wordings, *intent.composed)}
