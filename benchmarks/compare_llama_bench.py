@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--build", type=Path, metavar="OUT")
     parser.add_argument("--source", type=Path, help="the unpacked source distribution of llama-cpp-python")
     parser.add_argument("--llama-bench", type=Path)
-    parser.add_argument("--threads", type=int, default=plan.threads())
+    parser.add_argument("--threads", type=int, default=plan.threads(2**40))
     parser.add_argument("--repack", action="store_true")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--prompt", type=int, default=512, help="tokens")

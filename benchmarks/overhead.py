@@ -102,7 +102,7 @@ def engine_table(path: Path, threads: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, nargs="?")
-    parser.add_argument("--threads", type=int, default=plan.threads())
+    parser.add_argument("--threads", type=int, default=plan.threads(2**40))
     arguments = parser.parse_args()
     print(f"{'sampler alone, ms per token':30} {'peaked':>8} {'flat':>8}")
     for name, sampling in SAMPLINGS.items():

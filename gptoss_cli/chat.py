@@ -34,7 +34,7 @@ from gptoss_cli.prompt import Prompt
 Generation = Generator[Token | Step, None, Timings]
 
 # room for a reply without limits: the context grows when it is not enough
-DEFAULT_ROOM = 4096
+DEFAULT_ROOM = 2048
 
 
 class LocalChat:

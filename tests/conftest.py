@@ -1,13 +1,12 @@
 """Fixtures that several test modules share."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from forking import Forker
 from harmony_cases import o200k_pieces
 
 from gptoss_cli import vocabulary
@@ -47,22 +46,29 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+@pytest.fixture(scope="session")
+def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
+    started = Forker(process_environment(tmp_path_factory.mktemp("forker")))
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def gptoss(home: Path, tmp_path: Path) -> Gptoss:
+def gptoss(home: Path, tmp_path: Path, forker: Forker) -> Gptoss:
     """Runs the program as a process of its own in tmp_path; stdin is nothing unless given."""
 
     def call(*arguments: str, stdin: str | bytes | None = None, **environment: str) -> Result:
-        done = subprocess.run(
-            [sys.executable, "-m", "gptoss_cli", *arguments],
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            cwd=tmp_path,
-            env=process_environment(home) | environment,
-            timeout=60,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        streams = tmp_path / "streams"
+        streams.mkdir(exist_ok=True)
+        out, err, given = streams / "out", streams / "err", streams / "in"
+        out.write_bytes(b"")
+        err.write_bytes(b"")
+        if stdin is None:
+            given = Path(os.devnull)
+        else:
+            given.write_bytes(stdin.encode() if isinstance(stdin, str) else stdin)
+        code = forker.run(arguments, tmp_path, process_environment(home) | environment, (given, out, err))
+        return Result(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
 
     return call
 

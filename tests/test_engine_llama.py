@@ -353,13 +353,15 @@ def test_ctrl_c_gets_through_while_the_model_is_loaded_and_close_cancels_the_loa
 PROGRAM = """
 import sys
 from pathlib import Path
+from gptoss_cli.engine import Token
 from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.options import Sampling
 from gptoss_cli.prompt import Prompt
 engine = LlamaEngine(Path(sys.argv[1]))
 if sys.argv[2] == "answering":
     generation = engine.generate(Prompt((1, 2, 3)), Sampling())
-    print([next(generation) for _ in range(12)][-1])
+    tokens = (item for item in generation if isinstance(item, Token))
+    print([next(tokens) for _ in range(5)][-1])
 """
 
 

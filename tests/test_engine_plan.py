@@ -68,7 +68,11 @@ def test_two_threads_of_one_core_count_once(tmp_path: Path) -> None:
 
 
 def test_threads_are_within_what_this_process_may_use() -> None:
-    assert 1 <= plan.threads() <= len(plan.usable_processors())
+    assert 1 <= plan.threads(2**40) <= len(plan.usable_processors())
+
+
+def test_a_small_model_has_one_thread() -> None:
+    assert plan.threads(6_000_000) == 1
 
 
 def test_free_memory_is_read_from_proc(tmp_path: Path) -> None:

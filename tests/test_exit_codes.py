@@ -17,6 +17,12 @@ from conftest import process_environment
 PATIENCE_S = 30
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all: the large vocabulary is read from its cache."""
+    return tmp_path_factory.mktemp("home")
+
+
 @contextmanager
 def started(home: Path, *arguments: str, **streams: object) -> Iterator[subprocess.Popen[bytes]]:
     """The program running `arguments`; ended by force at the end should it still run."""
@@ -73,7 +79,9 @@ def test_while_it_reads_a_long_prompt(home: Path, random_model: Path, tmp_path: 
         assert ended(process) == (130, b"")
 
 
-@pytest.mark.parametrize("module", ["typer", "gptoss_cli.library", "tiktoken", "llama_cpp", "numpy.random"])
+@pytest.mark.parametrize(
+    "module", ["typer", "gptoss_cli.library", "tiktoken", "llama_cpp.llama_cpp", "numpy.random._pickle"]
+)
 def test_while_it_starts(module: str, home: Path, random_model: Path) -> None:
     """Python tells which module it has imported: the signal comes right after that one."""
     arguments = [sys.executable, "-X", "importtime", "-m", "gptoss_cli", "run", str(random_model), "hello"]

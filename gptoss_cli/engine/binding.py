@@ -5,8 +5,11 @@ Everything here must be called from one thread at a time (engine/llama has one o
 
 import atexit
 import ctypes
+import importlib.metadata
+import importlib.util
 import logging
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -40,14 +43,26 @@ def api() -> Any:
         # (365 ms, not 1.2) as soon as another process wants one of the cores
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     try:
-        import llama_cpp  # 0.2 s: only when a model is loaded
+        module = _import()
+        version = importlib.metadata.version("llama-cpp-python")
     except (ImportError, OSError, RuntimeError) as error:
         raise EngineError(f"llama-cpp-python cannot be loaded: {error}", hint="reinstall gptoss") from error
-    module: Any = llama_cpp.llama_cpp
-    check(llama_cpp.__version__, module)
+    check(version, module)
     _capture_log(module)
     module.llama_backend_init()
+    importlib.import_module("numpy.random")  # 0.1 s that the first token would wait for
     return module
+
+
+def _import() -> Any:
+    """`llama_cpp.llama_cpp` without its package's __init__, which takes 0.1 s for a class that is not used here."""
+    spec = importlib.util.find_spec("llama_cpp")
+    if spec is None:
+        raise ImportError("it is not installed")
+    sys.modules.setdefault("llama_cpp", importlib.util.module_from_spec(spec))
+    from llama_cpp import llama_cpp
+
+    return llama_cpp
 
 
 def check(version: str, module: Any) -> None:
@@ -204,7 +219,7 @@ class Context:
 
     def logits(self) -> Row:
         """The logits after the last id, n_vocab floats: llama.cpp's own memory, valid until the next decode."""
-        import numpy  # here already: llama_cpp imports it
+        import numpy  # imported late: a command without a model does without
 
         return numpy.ctypeslib.as_array(self._api.llama_get_logits_ith(self.handle, -1), shape=(self._n_vocab,))
 

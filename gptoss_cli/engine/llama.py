@@ -58,7 +58,7 @@ class LlamaEngine:
         threads: int | None = None,
         repack: bool = False,
     ) -> None:
-        self._worker = _Worker(path, num_ctx, gpu_layers, threads or plan.threads(), repack)
+        self._worker = _Worker(path, num_ctx, gpu_layers, threads, repack)
         # also at exit: an interpreter that ends while llama.cpp computes may crash in its destructors
         self._close = weakref.finalize(self, self._worker.close)
         self._worker.start()
@@ -124,7 +124,7 @@ def _timings(job: _Job) -> Timings:
 class _Worker(threading.Thread):
     """The engine's thread. It alone calls llama.cpp; a daemon, because `close` at exit ends it in order."""
 
-    def __init__(self, path: Path, num_ctx: int | None, gpu_layers: int, threads: int, repack: bool) -> None:
+    def __init__(self, path: Path, num_ctx: int | None, gpu_layers: int, threads: int | None, repack: bool) -> None:
         super().__init__(name="engine", daemon=True)
         self._path, self._num_ctx, self._threads = path, num_ctx, threads
         self._gpu_layers, self._repack = gpu_layers, repack
@@ -208,7 +208,8 @@ class _Worker(threading.Thread):
             self._abort = abort
         devices = binding.devices()
         on_cpu = self._gpu_layers == 0 or devices == ("CPU",)
-        cache = Cache(model, abort=abort, threads=self._threads, num_ctx=self._num_ctx, on_cpu=on_cpu)
+        threads = self._threads or plan.threads(self._path.stat().st_size)
+        cache = Cache(model, abort=abort, threads=threads, num_ctx=self._num_ctx, on_cpu=on_cpu)
         info = EngineInfo(str(self._path), 0, model.n_ctx_train, model.n_vocab, model.n_layer, devices)
         return _Loaded(model, cache, info, time.perf_counter() - started)
 
