@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import gptoss_cli
 from gptoss_cli import errors
 
@@ -44,16 +46,28 @@ def test_the_file_tree_in_contributing_is_the_one_of_the_package() -> None:
     assert listed == expected
 
 
-def test_the_version_is_printed_without_heavy_imports() -> None:
-    heavy = "typer rich click numpy llama_cpp huggingface_hub prompt_toolkit tiktoken platformdirs"
+ENGINES = "numpy llama_cpp huggingface_hub prompt_toolkit tiktoken"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy", "printed"),
+    [
+        (["--version"], f"typer pydantic rich platformdirs json {ENGINES}", f"gptoss {gptoss_cli.__version__}\n"),
+        (["--help"], f"rich {ENGINES}", "run"),
+        (["run", "--help"], f"rich {ENGINES}", "--reasoning"),
+        (["run", "none", "hello"], ENGINES, ""),
+    ],
+)
+def test_a_command_starts_without_what_it_does_not_need(arguments: list[str], heavy: str, printed: str) -> None:
     code = (
-        "import sys; sys.argv = ['gptoss', '--version']\n"
+        f"import sys; sys.argv = ['gptoss', *{arguments}]\n"
         "from gptoss_cli.__main__ import main\n"
-        "try:\n    main()\nexcept SystemExit as exit:\n    assert not exit.code\n"
-        f"print([name for name in '{heavy}'.split() if name in sys.modules])"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print('imported:', [name for name in '{heavy}'.split() if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == f"gptoss {gptoss_cli.__version__}\n[]\n"
+    assert printed in done.stdout
+    assert done.stdout.endswith("imported: []\n")
 
 
 def _modules() -> list[Path]:

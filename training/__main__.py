@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from training.export import export
-from training.model import Shape
+from training.shape import Shape
 from training.train import Plan, train
 
 OUT = Path(__file__).parent / "out"

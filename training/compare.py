@@ -8,7 +8,8 @@ import torch
 
 from gptoss_cli.engine import binding
 from training import mxfp4
-from training.model import GptOss, Shape
+from training.model import GptOss
+from training.shape import Shape
 
 
 def rounded_model(weights: dict[str, torch.Tensor], shape: Shape) -> GptOss:

@@ -9,7 +9,7 @@ from gptoss_cli.harmony.tokenizer import O200K_HARMONY_SPECIALS
 from gptoss_cli.vocabulary import byte_letters
 from training import bpe, mxfp4
 from training.gguf_writer import Tensor, TensorType, Value, write
-from training.model import Shape
+from training.shape import Shape
 
 N_CTX_TRAIN = 131072
 

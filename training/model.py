@@ -1,33 +1,14 @@
 """gpt-oss in PyTorch, small: what llama.cpp's `gpt-oss` graph computes, for training. Knows ids, not texts."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.shape import Shape
+
 ALPHA, LIMIT = 1.702, 7.0  # the clamped SwiGLU: openai/gpt-oss gpt_oss/torch/model.py, swiglu
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Dimensions; windows on even layers, full attention on odd ones, as in gpt-oss."""
-
-    vocabulary: int
-    hidden: int = 256
-    layers: int = 4
-    heads: int = 8
-    kv_heads: int = 4
-    head_dim: int = 32
-    experts: int = 8
-    experts_used: int = 2
-    expert_width: int = 256
-    window: int = 128
-    rope_base: float = 150000.0
-    rope_factor: float = 32.0
-    rope_original: int = 4096
-    epsilon: float = 1e-5
 
 
 def rope_frequencies(shape: Shape) -> tuple[Tensor, float]:

@@ -16,7 +16,8 @@ from torch.multiprocessing import Barrier, get_context
 from torch.nn import functional
 
 from training.data import Batch, batches, tokenizer
-from training.model import GptOss, Shape
+from training.model import GptOss
+from training.shape import Shape
 
 WORKERS = 2
 TOKENS = 640  # per worker and step: small steps learn more from the same tokens

@@ -1,0 +1,80 @@
+"""Models by name and by path, and weights that other tools have put into the shared cache."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Gptoss
+
+from gptoss_cli import library
+from gptoss_cli.errors import ModelNotFound
+from gptoss_cli.library import Library
+
+REPOSITORY = "models--ggml-org--gpt-oss-20b-GGUF"
+
+
+def fetched(home: Path, name: str, snapshot: str = "0f1e2d") -> Path:
+    """The built-in model where huggingface_hub would put the file `name` of the catalogue's 20b."""
+    blob = home / "huggingface/hub" / REPOSITORY / "blobs" / "blob"
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    if not blob.exists():
+        blob.symlink_to(TINY)
+    path = home / "huggingface/hub" / REPOSITORY / "snapshots" / snapshot / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(blob)
+    return path
+
+
+def answered_by(gptoss: Gptoss, *arguments: str) -> str:
+    result = gptoss("run", *arguments, "--json", "--temperature", "0")
+    assert (result.code, result.err) == (0, "")
+    told = json.loads(result.out)
+    assert told["response"].startswith("Hello!")
+    return str(told["model"])
+
+
+def test_what_is_in_the_shared_cache_has_its_name_and_is_the_default(gptoss: Gptoss, home: Path) -> None:
+    fetched(home, "gpt-oss-20b-mxfp4.gguf")
+    assert answered_by(gptoss, "gpt-oss:20b", "hello") == "gpt-oss:20b"
+    assert answered_by(gptoss, "gpt-oss", "hello") == "gpt-oss"
+    assert answered_by(gptoss, "-n", "hello there") == "gpt-oss:20b"
+    assert gptoss("run", "gpt-oss:120b", "hello").code == 3
+
+
+def test_companions_and_other_shards_are_no_model(gptoss: Gptoss, home: Path) -> None:
+    for name in ("eagle3-gpt-oss-20b.gguf", "mmproj-x.gguf", "gpt-oss-20b-00002-of-00002.gguf", "README.md"):
+        fetched(home, name)
+    (fetched(home, "gone.gguf").parent / "gone.gguf").unlink()
+    (home / "huggingface/hub" / REPOSITORY / "snapshots/0f1e2d/gone.gguf").symlink_to(home / "nothing")
+    assert gptoss("run", "gpt-oss:20b", "hello").code == 3
+    fetched(home, "gpt-oss-20b-00001-of-00002.gguf")
+    assert answered_by(gptoss, "gpt-oss:20b", "hello") == "gpt-oss:20b"
+
+
+@pytest.mark.parametrize("word", ["tiny", "gpt-oss", "gpt-oss:120b", "x.gguf", "./x", "/x", "~/x", str(TINY)])
+def test_a_word_that_names_a_model(word: str) -> None:
+    assert Library().known(word)
+
+
+@pytest.mark.parametrize("word", ["hello", "你好", "gpt-oss:7b", "what/is", ""])
+def test_a_word_that_names_none(word: str) -> None:
+    assert not Library().known(word)
+    with pytest.raises(ModelNotFound, match="unknown model"):
+        Library().find(word)
+
+
+def test_tiny_is_greedy_and_says_that_it_is_a_toy() -> None:
+    tiny = Library().find("tiny")
+    assert tiny.preset == {"temperature": 0.0}
+    assert tiny.notice is not None
+    assert "toy" in tiny.notice
+    assert not tiny.is_fallback
+
+
+def test_a_folder_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="no file at"):
+        Library().find(str(tmp_path))
+
+
+def test_every_name_of_the_catalogue_is_tried_for_the_default_or_an_alias() -> None:
+    assert {library.CATALOGUE["gpt-oss"], library.CATALOGUE["gpt-oss:latest"]} == {library.CATALOGUE["gpt-oss:20b"]}

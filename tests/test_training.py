@@ -1,0 +1,91 @@
+"""Training's own parts: the number format, the vocabulary and the exporter, against llama.cpp."""
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gptoss_cli import gguf
+from gptoss_cli.engine import binding
+from training import bpe, mxfp4
+from training.export import export, q8
+from training.gguf_writer import TensorType
+from training.shape import Shape
+
+SMALL = Shape(vocabulary=300, hidden=64, heads=4, kv_heads=2, head_dim=16, experts=4, expert_width=32)
+
+
+def _read_by_ggml(kind: TensorType, data: bytes, count: int) -> np.ndarray:
+    """The floats that ggml itself makes of a tensor's bytes."""
+
+    class Traits(ctypes.Structure):  # ggml/include/ggml.h, struct ggml_type_traits
+        _fields_ = (
+            ("type_name", ctypes.c_char_p),
+            ("blck_size", ctypes.c_int64),
+            ("blck_size_interleave", ctypes.c_int64),
+            ("type_size", ctypes.c_size_t),
+            ("is_quantized", ctypes.c_bool),
+            ("to_float", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)),
+        )
+
+    find = binding.api()._lib.ggml_get_type_traits
+    find.restype = ctypes.POINTER(Traits)
+    out = np.empty(count, np.float32)
+    find(int(kind)).contents.to_float(data, out.ctypes.data, count)
+    return out
+
+
+def test_mxfp4_is_read_by_ggml_as_it_was_meant() -> None:
+    values = np.random.default_rng(1).normal(0, 0.3, (8, 256)).astype(np.float32)
+    values[0, :32] = 0
+    exponents, codes = mxfp4.quantize(values)
+    meant = mxfp4.dequantize(exponents, codes)
+    read = _read_by_ggml(TensorType.MXFP4, mxfp4.pack(exponents, codes), values.size)
+    np.testing.assert_array_equal(read.reshape(values.shape), meant)
+    assert np.abs(meant - values).mean() < 0.12 * np.abs(values).mean()
+
+
+def test_what_mxfp4_can_hold_is_kept_exactly() -> None:
+    block = np.concatenate([mxfp4.VALUES, -mxfp4.VALUES, mxfp4.VALUES, -mxfp4.VALUES]).astype(np.float32)
+    values = np.stack([block, block * 2.0**-9, block * 2.0**20])
+    np.testing.assert_array_equal(mxfp4.rounded(values), values)
+
+
+def test_q8_0_is_read_by_ggml_within_half_a_step() -> None:
+    values = np.random.default_rng(2).normal(0, 1, (4, 96)).astype(np.float32)
+    read = _read_by_ggml(TensorType.Q8_0, bytes(q8("x", values).data), values.size).reshape(values.shape)
+    step = np.abs(values.reshape(-1, 32)).max(1).repeat(32).reshape(values.shape) / 127
+    assert (np.abs(read - values) <= step * 0.51 + 1e-3).all()
+
+
+def test_a_learnt_vocabulary_encodes_as_it_was_learnt() -> None:
+    pieces = bpe.learn(["low lower lowest " * 20, "新的 新的 預設 " * 20], 290)
+    assert pieces[:256] == [bytes([byte]) for byte in range(256)]
+    assert len(set(pieces)) == len(pieces)
+    assert b"low" in pieces
+    assert "新的".encode() in [piece.strip() for piece in pieces]
+    for piece, (left, right) in zip(pieces[256:], bpe.merges(pieces), strict=True):
+        assert left + right == piece
+        assert pieces.index(left) < pieces.index(piece) > pieces.index(right), "merged in the order of the ranks"
+
+
+def test_pytorch_and_llama_cpp_compute_the_same(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is only needed for training: pip install --group training")
+    from training.compare import difference, rounded_model
+    from training.model import GptOss
+
+    torch.manual_seed(3)
+    torch.set_num_threads(1)
+    drawn = GptOss(SMALL).state_dict()
+    # as initialised, biases and sinks are zero and norms one: what is missing would not be missed
+    weights = {name: each + 0.1 * torch.randn_like(each) if each.ndim == 1 else each for name, each in drawn.items()}
+    pieces = [bytes([byte]) for byte in range(256)] + [bytes([byte, byte]) for byte in range(35)]
+    path = tmp_path / "model.gguf"
+    export({name: each.numpy() for name, each in weights.items()}, pieces, SMALL, path)
+    gguf.check_usable(gguf.Header.read(path))
+    model = rounded_model(weights, SMALL)
+    for length in (1, 127, 129, 300):  # the window has 128
+        ids = [int(id) for id in np.random.default_rng(length).integers(0, len(pieces), length)]
+        worst, spread = difference(model, path, ids)
+        assert worst < 0.05 * spread
