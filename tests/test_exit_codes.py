@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,14 +24,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def started(home: Path, *arguments: str, **streams: object) -> Iterator[subprocess.Popen[bytes]]:
-    """The program running `arguments`; ended by force at the end should it still run."""
+def started(
+    home: Path, *arguments: str, python: Sequence[str] = (), **streams: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The program running `arguments`, with options for Python; ended by force at the end should it still run."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "gptoss_cli", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=streams.get("stdout", subprocess.PIPE),  # type: ignore[arg-type]
-        stderr=streams.get("stderr", subprocess.PIPE),  # type: ignore[arg-type]
+        [sys.executable, *python, "-m", "gptoss_cli", *arguments],
+        stdin=streams.get("stdin", subprocess.DEVNULL),
+        stdout=streams.get("stdout", subprocess.PIPE),
+        stderr=streams.get("stderr", subprocess.PIPE),
         env=process_environment(home),
+        start_new_session=True,
     )
     try:
         yield process
@@ -84,18 +87,12 @@ def test_while_it_reads_a_long_prompt(home: Path, random_model: Path, tmp_path: 
 )
 def test_while_it_starts(module: str, home: Path, random_model: Path) -> None:
     """Python tells which module it has imported: the signal comes right after that one."""
-    arguments = [sys.executable, "-X", "importtime", "-m", "gptoss_cli", "run", str(random_model), "hello"]
-    process = subprocess.Popen(
-        arguments,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=process_environment(home),
-    )
-    assert process.stderr is not None
-    wait_for(process, process.stderr, f" {module}\n".encode())
-    process.send_signal(signal.SIGINT)
-    code, err = ended(process)
+    arguments = ("run", str(random_model), "hello")
+    with started(home, *arguments, python=("-X", "importtime"), stdout=subprocess.DEVNULL) as process:
+        assert process.stderr is not None
+        wait_for(process, process.stderr, f" {module}\n".encode())
+        process.send_signal(signal.SIGINT)
+        code, err = ended(process)
     assert b"Traceback" not in err
     assert code == 130
 
@@ -154,39 +151,27 @@ def test_no_prompt_on_a_terminal_is_a_usage_error(home: Path) -> None:
 def on_a_terminal(home: Path, *arguments: str) -> tuple[int, bytes]:
     """Exit code and all that appears on the terminal."""
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gptoss_cli", *arguments],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env=process_environment(home),
-        start_new_session=True,
-    )
-    os.close(slave)
-    seen = b""
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
-        try:
-            piece = os.read(master, 65536)
-        except OSError:  # Linux: the other side is closed
-            break
-        if not piece:
-            break
-        seen += piece
-    os.close(master)
-    return process.wait(PATIENCE_S), seen
+    with started(home, *arguments, stdin=slave, stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        seen = b""
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:  # Linux: the other side is closed
+                break
+            if not piece:
+                break
+            seen += piece
+        os.close(master)
+        return process.wait(PATIENCE_S), seen
 
 
 def test_a_silent_pipe_is_told_after_two_seconds(home: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gptoss_cli", "run", "tiny", "hello"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=process_environment(home),
-    )
-    assert process.stderr is not None
-    assert wait_for(process, process.stderr, b"\n") == b"gptoss: waiting for standard input (-n leaves it alone)\n"
-    out, _ = process.communicate(b"", timeout=PATIENCE_S)
-    assert out.startswith(b"Hello!")
-    assert process.returncode == 0
+    with started(home, "run", "tiny", "hello", stdin=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        told = wait_for(process, process.stderr, b"\n")
+        assert told == b"gptoss: waiting for standard input (-n leaves it alone)\n"
+        out, _ = process.communicate(b"", timeout=PATIENCE_S)
+        assert out.startswith(b"Hello!")
+        assert process.returncode == 0
