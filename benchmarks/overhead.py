@@ -78,7 +78,7 @@ def decode_ms(context: binding.Context, ids: list[int]) -> float:
     context.decode(ids[:1])
     started = time.perf_counter()
     for id in ids[1:]:
-        context.decode((id,))
+        assert context.decode((id,))
     return 1000 * (time.perf_counter() - started) / (len(ids) - 1)
 
 
@@ -102,7 +102,7 @@ def engine_table(path: Path, threads: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, nargs="?")
-    parser.add_argument("--threads", type=int, default=plan.threads(2**40))
+    parser.add_argument("--threads", type=int, help="[what the engine would take]")
     arguments = parser.parse_args()
     print(f"{'sampler alone, ms per token':30} {'peaked':>8} {'flat':>8}")
     for name, sampling in SAMPLINGS.items():
@@ -113,7 +113,7 @@ def main() -> None:
         if path is None:
             path = Path(folder) / "small.gguf"
             write_random(path, SMALL)
-        engine_table(path, arguments.threads)
+        engine_table(path, arguments.threads or plan.threads(path.stat().st_size))
 
 
 if __name__ == "__main__":

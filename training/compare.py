@@ -35,8 +35,7 @@ def difference(model: GptOss, path: Path, ids: list[int]) -> tuple[float, float]
         hidden, _ = model(torch.tensor([ids]))
         expected = model.head(hidden[0, -1]).numpy()
     loaded = binding.Model(str(path), gpu_layers=0, repack=False, progress=lambda _share: True)
-    abort = binding.Abort()  # llama.cpp looks at its buffer
-    context = binding.Context(loaded, n_ctx=1024, n_ubatch=512, threads=1, abort=abort)
+    context = binding.Context(loaded, n_ctx=1024, n_ubatch=512, threads=1, abort=binding.Abort())
     for start in range(0, len(ids), 512):
         assert context.decode(ids[start : start + 512])
     found = np.array(context.logits())

@@ -26,7 +26,7 @@ LOG_ERROR = 4  # ggml/include/ggml.h, enum ggml_log_level
 FLASH_ATTN_AUTO = -1  # llama.h, LLAMA_FLASH_ATTN_TYPE_AUTO
 ABORTED = 2  # what llama_decode returns then
 
-SPIN_COUNT = "1000"
+SPIN_COUNT = "3000"
 
 Row = Any  # a numpy array of float32; numpy is imported late
 
@@ -187,7 +187,7 @@ class Context:
 
     def __init__(self, model: Model, *, n_ctx: int, n_ubatch: int, threads: int, abort: Abort) -> None:
         """Raises DoesNotFit, EngineError."""
-        self._api = api()
+        self._api, self._abort = api(), abort  # kept: llama.cpp looks at its buffer
         parameters = self._api.llama_context_default_params()
         parameters.n_ctx = n_ctx
         parameters.n_batch = parameters.n_ubatch = n_ubatch
