@@ -27,6 +27,14 @@ class BadInput(GptossError):
     code = "E_INPUT"
 
 
+class ModelfileError(GptossError):
+    """A Modelfile that cannot be understood: file, line, column, what is wrong, and the line with a caret."""
+
+    exit_code = 2
+    http_status = 400
+    code = "E_MODELFILE"
+
+
 class ModelNotFound(GptossError):
     """A model that is not known, or known but not on this machine; a missing path too."""
 
