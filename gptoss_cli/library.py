@@ -51,10 +51,12 @@ class Library:
         path = Path(name).expanduser()
         if path.is_file():
             return Model(path.name, path, {})
+        if name and path.is_dir():
+            raise ModelNotFound(f"{name} is a folder", hint="give the path of the .gguf in it, or the name tiny")
         if _looks_like_path(name) or name.endswith(".gguf"):
             raise ModelNotFound(f"no file at {name}", hint="give the path of a gpt-oss .gguf, or the name tiny")
         raise ModelNotFound(
-            f"unknown model {name}",
+            f"unknown model {name or repr(name)}",
             hint=f"known: tiny, {', '.join(CATALOGUE)}, or a path; if it is the prompt: gptoss run -m NAME {name}",
         )
 
@@ -81,7 +83,7 @@ def _tiny(fallback: bool = False) -> Model:
     weights = Path(str(resources.files("gptoss_cli") / "models" / "tiny.gguf"))
     toy = "tiny is a toy of a few megabytes that knows gptoss and little else"
     if fallback:
-        notice = f"no gpt-oss model on this machine; answering with the built-in {toy}"
+        notice = f"no gpt-oss model on this machine, so the built-in one answers: {toy}"
     else:
         notice = toy
     return Model(TINY, weights, {"temperature": 0.0}, notice, fallback)  # greedy: the same answer every time

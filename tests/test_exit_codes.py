@@ -167,6 +167,34 @@ def on_a_terminal(home: Path, *arguments: str) -> tuple[int, bytes]:
         return process.wait(PATIENCE_S), seen
 
 
+@pytest.mark.parametrize(
+    ("arguments", "redirected", "code", "told"),
+    [
+        ("hello", "> /dev/full", 5, "gptoss: standard output cannot be written: No space left on device"),
+        ("--json hello", "> /dev/full", 5, "gptoss: standard output cannot be written: No space left on device"),
+        ("hello", ">&-", 0, ""),
+        ("-o answer.txt hello", ">&- 2>&- <&-", 0, ""),
+        ("--num-ctx 16 hello", "2>&-", 6, ""),
+    ],
+)
+def test_streams_that_are_full_or_closed(
+    arguments: str, redirected: str, code: int, told: str, home: Path, tmp_path: Path
+) -> None:
+    script = f"'{sys.executable}' -m gptoss_cli run tiny {arguments} {redirected}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        cwd=tmp_path,
+        env=process_environment(home),
+        timeout=PATIENCE_S,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (code, "", told)
+    if "-o" in arguments:
+        assert (tmp_path / "answer.txt").read_text().startswith("Hello!")
+
+
 def test_a_silent_pipe_is_told_after_two_seconds(home: Path) -> None:
     with started(home, "run", "tiny", "hello", stdin=subprocess.PIPE) as process:
         assert process.stderr is not None

@@ -72,7 +72,7 @@ def test_tiny_is_greedy_and_says_that_it_is_a_toy() -> None:
 
 
 def test_a_folder_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFound, match="no file at"):
+    with pytest.raises(ModelNotFound, match="is a folder"):
         Library().find(str(tmp_path))
 
 

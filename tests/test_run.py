@@ -1,6 +1,7 @@
 """`gptoss run` as a process: prompts, models, flags and the three kinds of output."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,11 @@ def test_an_answer_is_written_whole_or_not_at_all(gptoss: Gptoss, tmp_path: Path
     assert gptoss("run", "tiny", "--json", "-o", "o.json", "hello").out == ""
     assert json.loads((tmp_path / "o.json").read_text())["model"] == "tiny"
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["o.json", "答案.txt"]
+    (tmp_path / "link").symlink_to(target.name)
+    target.write_text("old")
+    assert gptoss("run", "tiny", "-o", "link", "hello").code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert target.read_text().startswith("Hello!")
     missing = gptoss("run", "tiny", "-o", "no/such/file", "hello")
     assert missing.code == 2
     assert missing.err == "gptoss: no folder no/such to write file in\n"
@@ -132,6 +138,21 @@ def test_files_are_attached(gptoss: Gptoss, tmp_path: Path) -> None:
     attached = json.loads(gptoss("run", "tiny", "--json", "-f", "我的 筆記.txt", "What can you do?").out)
     assert attached["usage"]["prompt_tokens"] > plain["usage"]["prompt_tokens"] + 5
     assert ABILITIES in attached["response"]
+
+
+def test_a_device_or_a_pipe_is_written_to_as_it_is(gptoss: Gptoss, tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    result = gptoss("run", "tiny", "-o", "full", "hello")
+    assert (result.code, result.err) == (5, "gptoss: full cannot be written: No space left on device\n")
+    assert full.is_char_device()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert gptoss("run", "tiny", "-o", "pipe", "hello").code == 0
+    assert os.read(reader, 100).startswith(b"Hello!")
+    os.close(reader)
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize(
@@ -223,8 +244,11 @@ def test_input_that_is_not_utf8_is_replaced_and_said(gptoss: Gptoss) -> None:
             2,
             "reasoning must be low, medium, high or off, not 'extreme'",
         ),
-        (("run", "tiny", "--temperature", "warm", "x"), 2, "invalid value for '--temperature'"),
-        (("run", "tiny", "--temperature", "-1", "x"), 2, "temperature must be from 0.0 to 100.0, not -1.0"),
+        (("run", "tiny", "--temperature", "warm", "x"), 2, "temperature must be a number, not 'warm'"),
+        (("run", "tiny", "--seed", "abc", "x"), 2, "seed must be a whole number, not 'abc'"),
+        (("run", "", "hello"), 3, "unknown model ''"),
+        (("run", ".", "hello"), 3, ". is a folder"),
+        (("run", "tiny", "--temperature", "-1", "x"), 2, "temperature must be from 0.0 to 100.0, not -1"),
         (("run", "tiny", "--num-ctx", "5", "x"), 2, "num_ctx must be from 16 to 131072, not 5"),
         (("run", "--no-such-flag"), 2, "no such option: --no-such-flag"),
         (("rnu", "tiny"), 2, "no such command 'rnu'"),
@@ -246,6 +270,22 @@ def test_what_is_wrong_is_said_in_one_line(arguments: tuple[str, ...], code: int
 
 def test_an_unknown_model_hints_at_the_prompt(gptoss: Gptoss) -> None:
     assert "-m NAME" in gptoss("run", "hello").err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "a\x1b[31mb", "hello"),
+        ("run", "-m", "a\x1b]0;t\x07b.gguf", "hello"),
+        ("run", "tiny", "-f", "a\x1b[2J\u202eb", "hello"),
+        ("run", "tiny", "--no\x1b[31m", "hello"),
+        ("a\x1b[31mb",),
+    ],
+)
+def test_no_message_carries_an_escape_sequence(arguments: tuple[str, ...], gptoss: Gptoss) -> None:
+    result = gptoss(*arguments)
+    assert result.code in (2, 3)
+    assert not {"\x1b", "\x07", "\u202e"} & set(result.err + result.out)
 
 
 def test_a_file_that_is_no_model_is_refused(gptoss: Gptoss, tmp_path: Path) -> None:

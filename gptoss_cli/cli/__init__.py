@@ -1,5 +1,6 @@
 """The commands: each reads its arguments, calls one verb and shows the result."""
 
+import errno
 import json
 import os
 import signal
@@ -14,7 +15,10 @@ from gptoss_cli import __version__
 from gptoss_cli.cli import argv
 from gptoss_cli.cli.debug import debug
 from gptoss_cli.cli.run import run
-from gptoss_cli.errors import GptossError
+from gptoss_cli.errors import GptossError, NetworkError
+from gptoss_cli.terminal import safe
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
@@ -27,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run)
+app.command(short_help="Answer one prompt.")(run)
 app.add_typer(debug)
 
 # Typer vendors click privately; its public BadParameter leads to the base of all usage errors
@@ -54,6 +58,7 @@ def main(
 def run_app(arguments: Sequence[str]) -> int:
     """Run the command of `arguments` and return its exit code. May end the process by SIGPIPE."""
     signal.signal(signal.SIGTERM, _raise_terminated)
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     rewritten = argv.rewrite(arguments)
@@ -73,12 +78,35 @@ def run_app(arguments: Sequence[str]) -> int:
         return TERMINATED
     except BrokenPipeError:
         _die_of_sigpipe()
+    except OSError as error:
+        if error.errno not in (*DISK_FULL, errno.EIO):
+            raise
+        _discard_output()
+        where = error.filename or "standard output"
+        print(f"gptoss: {where} cannot be written: {error.strerror}", file=sys.stderr)
+        return NetworkError.exit_code if error.errno in DISK_FULL else GptossError.exit_code
     except SystemExit as end:  # Typer's answer to a broken pipe would be exit code 1
         if isinstance(end.__context__, BrokenPipeError):
             _die_of_sigpipe()
         raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _open_closed_streams() -> None:
+    """What the caller has closed (`>&-`, a daemon) becomes /dev/null, or the next file opened would be stdout."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115
+
+
+def _discard_output() -> None:
+    """What is still in the buffer of stdout would raise once more when the interpreter closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _raise_terminated(_signal: int, _frame: FrameType | None) -> None:
@@ -91,9 +119,9 @@ def _tell(error: GptossError, arguments: Sequence[str]) -> None:
         told = {"error": {"code": error.code, "message": str(error), "hint": error.hint}}
         print(json.dumps(told, ensure_ascii=False), file=sys.stderr)
         return
-    print(f"gptoss: {error}", file=sys.stderr)
+    print(f"gptoss: {safe(str(error))}", file=sys.stderr)
     if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+        print(f"  {safe(error.hint)}", file=sys.stderr)
 
 
 def _complain(error: Exception) -> None:
@@ -101,14 +129,13 @@ def _complain(error: Exception) -> None:
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "gptoss"
-    print(f"gptoss: {message[:1].lower()}{message[1:].rstrip('.')}", file=sys.stderr)
+    print(f"gptoss: {safe(message[:1].lower() + message[1:].rstrip('.'))}", file=sys.stderr)
     print(f"  {command} --help lists what there is", file=sys.stderr)
 
 
 def _die_of_sigpipe() -> NoReturn:
     """The reader is gone (`| head -1`): end as programs in C do, so that the shell sees 141."""
-    # what is still in the buffer would raise once more when the interpreter closes it
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _discard_output()
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)

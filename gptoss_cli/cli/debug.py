@@ -21,7 +21,8 @@ from gptoss_cli.messages import Message, Role
 
 debug = typer.Typer(
     name="debug",
-    help="Harmony by token, for other programs: JSON on stdin, one JSON document per line on stdout.",
+    help="Harmony by token, for other programs: JSON in, JSON lines out.",
+    short_help="Harmony by token, for other programs.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )

@@ -1,10 +1,11 @@
 """Files written whole: a reader sees the old content or the new one, never half."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
 
-from gptoss_cli.errors import BadInput
+from gptoss_cli.errors import BadInput, NetworkError
 
 
 def check_writable(path: Path) -> None:
@@ -14,27 +15,41 @@ def check_writable(path: Path) -> None:
         raise BadInput(f"{path} is a folder; name a file")
     if not folder.is_dir():
         raise BadInput(f"no folder {folder} to write {path.name} in")
+    if path.exists() and not path.is_file():
+        return  # a device or a pipe
     if not os.access(folder, os.W_OK):
         raise BadInput(f"{path} cannot be written: the folder {folder} does not allow it")
 
 
 def write_whole(path: Path, text: str) -> None:
-    """`text` as UTF-8 at `path`, replacing what is there. Raises BadInput; nothing half-written is left behind."""
+    """`text` as UTF-8 at `path`, replacing what is there; a device or a pipe is written to as it is.
+
+    Raises BadInput, or NetworkError when the disk is full; nothing half-written is left behind.
+    """
+    target = Path(os.path.realpath(path))  # a link goes on pointing where it does
     try:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, mode)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8", newline="")
+        else:
+            _replace(target, text)
     except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror}") from error
+        kind = NetworkError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else BadInput
+        raise kind(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".gptoss-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def _umask() -> int:

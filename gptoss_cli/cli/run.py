@@ -20,9 +20,8 @@ from gptoss_cli.messages import Event
 from gptoss_cli.session import Session
 from gptoss_cli.terminal import Screen, Shown, Viewer
 
-Text = str | None
+Text = str | None  # numbers too: options.typed reads them, and says with the value what is wrong
 Whole = int | None
-Number = float | None
 File = Path | None
 
 
@@ -40,15 +39,15 @@ def run(
     ] = None,
     show_thinking: Annotated[bool, typer.Option("--show-thinking", help="Show the thoughts, on stderr.")] = False,
     hide_thinking: Annotated[bool, typer.Option("--hide-thinking", help="No sign of thoughts at all.")] = False,
-    max_thinking: Annotated[Whole, typer.Option(metavar="N", help="Answer after N tokens of thoughts.")] = None,
-    max_tokens: Annotated[Whole, typer.Option(metavar="N", help="At most N tokens of answer.")] = None,
-    temperature: Annotated[Number, typer.Option(metavar="X", help="0: always the likeliest token. [1.0]")] = None,
-    top_p: Annotated[Number, typer.Option(metavar="X", help="Only the likeliest tokens up to this mass. [1.0]")] = None,
-    top_k: Annotated[Whole, typer.Option(metavar="N", help="Only the N likeliest tokens. [0: all]")] = None,
-    min_p: Annotated[Number, typer.Option(metavar="X", help="Only tokens this likely beside the best. [0]")] = None,
-    seed: Annotated[Whole, typer.Option(metavar="N", help="Draw the same random numbers.")] = None,
+    max_thinking: Annotated[Text, typer.Option(metavar="N", help="Answer after N tokens of thoughts.")] = None,
+    max_tokens: Annotated[Text, typer.Option(metavar="N", help="At most N tokens of answer.")] = None,
+    temperature: Annotated[Text, typer.Option(metavar="X", help="0: always the likeliest token. [1.0]")] = None,
+    top_p: Annotated[Text, typer.Option(metavar="X", help="Only the likeliest tokens up to this mass. [1.0]")] = None,
+    top_k: Annotated[Text, typer.Option(metavar="N", help="Only the N likeliest tokens. [0: all]")] = None,
+    min_p: Annotated[Text, typer.Option(metavar="X", help="Only tokens this likely beside the best. [0]")] = None,
+    seed: Annotated[Text, typer.Option(metavar="N", help="Draw the same random numbers.")] = None,
     stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="End the answer here (repeatable).")] = None,
-    num_ctx: Annotated[Whole, typer.Option(metavar="N", help="Length of the context. [as needed]")] = None,
+    num_ctx: Annotated[Text, typer.Option(metavar="N", help="Length of the context. [as needed]")] = None,
     gpu_layers: Annotated[int, typer.Option(metavar="N", help="Layers on the GPU. [-1: all]")] = -1,
     threads: Annotated[Whole, typer.Option(metavar="N", help="Threads. [usable cores]")] = None,
     header_guard: Annotated[bool, typer.Option(help="Keep Harmony headers well formed.")] = True,
@@ -113,7 +112,7 @@ def run(
 
 def _model_and_words(model: str | None, words: list[str]) -> tuple[str | None, list[str]]:
     """The first word is the model when it has no blank in it and no -m was given."""
-    if model is not None or not words or words[0] == "-" or len(words[0].split()) != 1:
+    if model is not None or not words or words[0] == "-" or any(map(str.isspace, words[0])):
         return model, words
     return words[0], words[1:]
 
