@@ -80,12 +80,15 @@ class Shown:
 class Viewer:
     """Takes the events of one reply, shows them, and keeps what was said; `finish` in every case."""
 
-    def __init__(self, screen: Screen, *, show_thinking: bool = False, show_answer: bool = True) -> None:
+    def __init__(
+        self, screen: Screen, *, show_thinking: bool = False, show_answer: bool = True, started: float | None = None
+    ) -> None:
+        """started: what the times of `Shown` count from, by time.monotonic; None is now."""
         self._screen = screen
         self._show_thinking = show_thinking
         self._show_answer = show_answer
         self._line = _LiveLine(screen)
-        self._started = time.monotonic()
+        self._started = time.monotonic() if started is None else started
         self._unlabelled = ""
         self._message = ""  # of the final channel, as far as it streamed
         self._aside = False  # stderr stands inside a line

@@ -31,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(short_help="Answer one prompt.")(run)
+app.command(short_help="Answer one prompt.", options_metavar="[OPTIONS] [MODEL]")(run)
 app.add_typer(debug)
 
 # Typer vendors click privately; its public BadParameter leads to the base of all usage errors

@@ -24,17 +24,16 @@ debug = typer.Typer(
     help="Harmony by token, for other programs: JSON in, JSON lines out.",
     short_help="Harmony by token, for other programs.",
     rich_markup_mode=None,
-    no_args_is_help=True,
 )
 
-Model = Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Whose vocabulary.")]
+Model = Annotated[str | None, typer.Argument(metavar="MODEL", help="Whose vocabulary.")]
 Vocab = Annotated[Path | None, typer.Option(metavar="FILE", help="A GGUF or an o200k_base.tiktoken.")]
 Document = Any  # decoded JSON
 
 MODES = ("completion", "conversation", "training")
 
 
-@debug.command()
+@debug.command(short_help="A conversation to the tokens of its prompt.")
 def render(
     model: Model = None,
     vocab: Vocab = None,
@@ -66,7 +65,7 @@ def render(
     _each(rendered)
 
 
-@debug.command()
+@debug.command(short_help="The tokens of a reply to its messages.")
 def parse(model: Model = None, vocab: Vocab = None) -> None:
     """{"tokens": [...], "tools": [names...]} of a reply to {"messages", "stop", "diagnostics"}."""
     tokenizer = _tokenizer(model, vocab)
@@ -87,7 +86,7 @@ def parse(model: Model = None, vocab: Vocab = None) -> None:
     _each(parsed)
 
 
-@debug.command()
+@debug.command(short_help="A text to tokens, never a control token.")
 def tokenize(model: Model = None, vocab: Vocab = None) -> None:
     """{"text"} to {"tokens"}; never a control token, whatever the text spells."""
     tokenizer = _tokenizer(model, vocab)

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -26,13 +27,14 @@ File = Path | None
 
 
 def run(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[MODEL] [PROMPT]...", help="The model (no blank in it), then the prompt. - is stdin."),
+    words: Annotated[list[str] | None, typer.Argument(metavar="PROMPT", hidden=True)] = None,
+    model: Annotated[
+        Text, typer.Option("-m", "--model", metavar="NAME", help="The model; all words are the prompt then.")
     ] = None,
-    model: Annotated[Text, typer.Option("-m", "--model", help="The model; all words are the prompt then.")] = None,
     system: Annotated[Text, typer.Option("-s", "--system", metavar="TEXT|@FILE", help="System text.")] = None,
-    file: Annotated[list[Path] | None, typer.Option("-f", "--file", help="Attach a text file (repeatable).")] = None,
+    file: Annotated[
+        list[Path] | None, typer.Option("-f", "--file", metavar="FILE", help="Attach a text file (repeatable).")
+    ] = None,
     no_stdin: Annotated[bool, typer.Option("-n", "--no-stdin", help="Leave standard input alone.")] = False,
     reasoning: Annotated[
         Text, typer.Option("--reasoning", metavar="LEVEL", help="low, medium, high or off; --think=LEVEL too.")
@@ -48,8 +50,8 @@ def run(
     seed: Annotated[Text, typer.Option(metavar="N", help="Draw the same random numbers.")] = None,
     stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="End the answer here (repeatable).")] = None,
     num_ctx: Annotated[Text, typer.Option(metavar="N", help="Length of the context. [as needed]")] = None,
-    gpu_layers: Annotated[int, typer.Option(metavar="N", help="Layers on the GPU. [-1: all]")] = -1,
-    threads: Annotated[Whole, typer.Option(metavar="N", help="Threads. [usable cores]")] = None,
+    gpu_layers: Annotated[int, typer.Option(metavar="N", min=-1, help="Layers on the GPU. [-1: all]")] = -1,
+    threads: Annotated[Whole, typer.Option(metavar="N", min=1, help="Threads. [usable cores]")] = None,
     header_guard: Annotated[bool, typer.Option(help="Keep Harmony headers well formed.")] = True,
     out: Annotated[File, typer.Option("-o", "--output", metavar="FILE", help="Write the answer here, whole.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -59,7 +61,8 @@ def run(
 ) -> None:
     """Answer one prompt: from the words, from standard input (which comes first), and from files.
 
-    Without MODEL the default answers. The answer goes to stdout, all else to stderr.
+    The first word is the model when there is no blank in it: a name, tiny, or the path of a .gguf. Without one the
+    default answers. A lone - is another place for standard input. The answer goes to stdout, all else to stderr.
     """
     if as_json and as_jsonl:
         raise BadInput("--json and --jsonl exclude each other")
@@ -86,10 +89,13 @@ def run(
     }
     settings = Settings.resolve(flags=flags, environment=os.environ, preset=chosen.preset, file=defaults)
     instructions = prompts.system_text(system)
+    started = time.monotonic()
     with closing(
         library.open(chosen, num_ctx=settings.options.num_ctx, gpu_layers=gpu_layers, threads=threads)
     ) as chat:
+        asked = time.monotonic()
         prompt = prompts.compose(rest, None if no_stdin else prompts.piped_text(quiet=quiet), file or [])
+        started += time.monotonic() - asked  # whoever types or pipes slowly is not waiting for the answer
         if not prompt:
             raise BadInput("no prompt", hint='gptoss run [MODEL] "your question"; gptoss run --help lists the rest')
         _tell_about(chosen, screen)
@@ -99,6 +105,7 @@ def run(
             screen,
             show_thinking=show_thinking and not hide_thinking,
             show_answer=not (as_json or as_jsonl or out),
+            started=started,
         )
         try:
             with closing(events):
