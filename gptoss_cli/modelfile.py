@@ -29,7 +29,7 @@ ROLES = ("system", "user", "assistant")
 
 NEWLINE = re.compile(r"\r\n|\r|\n")
 BLANKS = " \t\r\n"  # what is trimmed; a full-width space is text
-HEREDOC = re.compile(r"<<([A-Za-z_]+)[ \t]*(?:\r\n|\r|\n)")
+HEREDOC = re.compile(r"<<([A-Za-z_]+)[ \t]*(\r\n|\r|\n)")  # the last line of the value ends as this one
 WIDEST_LINE = 160
 
 
@@ -106,14 +106,19 @@ def parse(text: str, name: str = "Modelfile") -> Modelfile:
 
 def written(value: str) -> str:
     """`value` in the simplest notation that is read back as it is."""
-    plain = value and value.strip(BLANKS) == value and not NEWLINE.search(value) and not re.search(r"\s#", value)
+    one_line = value.strip(BLANKS) == value != "" and not NEWLINE.search(value)
+    plain = one_line and not re.search(r"\s#", value) and not value.startswith("<<")
     for candidate in (value if plain else None, f'"""{value}"""'):
         if candidate is not None and _reads_back(candidate, value):
             return candidate
     mark = "END"
-    while re.search(rf"^{mark}$", value, re.MULTILINE):
+    while _heredoc_end(mark, "\n").search(f"\n{value}"):
         mark += "_"
     return f"<<{mark}\n{value}\n{mark}"
+
+
+def _heredoc_end(mark: str, newline: str) -> re.Pattern[str]:
+    return re.compile(rf"{newline}{mark}[ \t]*(?=[\r\n]|\Z)")
 
 
 def _reads_back(candidate: str, value: str) -> bool:
@@ -182,7 +187,7 @@ class _Reader:
 
     def _value(self, word: str) -> str:
         if found := HEREDOC.match(self._text, self._place):
-            end = re.compile(rf"(?:\r\n|\r|\n){found[1]}[ \t]*(?=[\r\n]|\Z)").search(self._text, found.end() - 1)
+            end = _heredoc_end(found[1], found[2]).search(self._text, found.start(2))
             if end:
                 self._place = end.end()
                 return self._text[found.end() : max(found.end(), end.start())]

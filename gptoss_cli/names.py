@@ -10,6 +10,7 @@ from gptoss_cli.errors import BadInput
 PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
 NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}")
 LATEST = "latest"
+DEFAULT_NAMESPACE = "library"  # Ollama's: `library/x` is `x`
 
 # the Hub's: letters, digits, -, _ and . (huggingface_hub, utils/_validators.py, validate_repo_id)
 REPOSITORY = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
@@ -43,7 +44,7 @@ ALIASES = {
 
 @dataclass(frozen=True)
 class ModelName:
-    """A name of a model on this machine. Two that differ in capitals only are the same name (`key`)."""
+    """A name of a model on this machine. Two that differ in capitals only are the same name (`parts`)."""
 
     model: str
     tag: str = LATEST
@@ -62,13 +63,12 @@ class ModelName:
             raise _bad(text, repr(model))
         if not PART.fullmatch(tag):
             raise _bad(text, f"the tag {tag!r}")
-        return cls(model, tag, namespace if slash else None)
+        return cls(model, tag, namespace if slash and namespace.lower() != DEFAULT_NAMESPACE else None)
 
     @property
-    def key(self) -> str:
-        """What tells names apart, in small letters, always with a tag."""
-        name = f"{self.model}:{self.tag}"
-        return (f"{self.namespace}/{name}" if self.namespace else name).lower()
+    def parts(self) -> tuple[str, str, str]:
+        """(namespace, model, tag) in small letters: what tells names apart, and safe as names of folders."""
+        return (self.namespace or DEFAULT_NAMESPACE).lower(), self.model.lower(), self.tag.lower()
 
     def __str__(self) -> str:
         """The shortest spelling."""

@@ -267,6 +267,7 @@ commands = st.one_of(
 
 @given(st.lists(commands, max_size=5), words)
 @example([Command("system", '"""'), Command("system", "<<END\nEND\n")], '"a" and b')
+@example([Command("license", "\nEND\r"), Command("system", "\r\nEND \r\n")], '"""\r')
 @example([Command("license", 'a"""\nb'), Command("license", "END\nEND_")], " ")
 def test_what_is_printed_says_the_same(listed: list[Command], source: str) -> None:
     file = Modelfile((Command("from", source), *listed))

@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 
 from gptoss_cli.cli import output, prompts
-from gptoss_cli.cli.files import check_writable, write_whole
 from gptoss_cli.config import Places, Settings, read_file
 from gptoss_cli.errors import BadInput, GptossError
+from gptoss_cli.files import check_writable, write_whole
 from gptoss_cli.library import Library, Model
 from gptoss_cli.messages import Event
 from gptoss_cli.session import Session
