@@ -20,17 +20,20 @@ class Places:
 
     config_file: Path
     cache: Path
+    data: Path
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Places":
         """GPTOSS_HOME moves everything; without it, the platform's own folders."""
         if home := environment.get("GPTOSS_HOME"):
             root = Path(home).expanduser()
-            return cls(root / "config.toml", root / "cache")
+            return cls(root / "config.toml", root / "cache", root)
         import platformdirs  # 10 ms: not needed by --version and --help
 
         return cls(
-            Path(platformdirs.user_config_dir("gptoss")) / "config.toml", Path(platformdirs.user_cache_dir("gptoss"))
+            Path(platformdirs.user_config_dir("gptoss")) / "config.toml",
+            Path(platformdirs.user_cache_dir("gptoss")),
+            Path(platformdirs.user_data_dir("gptoss")),
         )
 
 

@@ -6,6 +6,7 @@ The format is ggml's docs/gguf.md, versions 2 and 3.
 import math
 import mmap
 import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +127,14 @@ class Header:
     @property
     def architecture(self) -> str:
         return self.text("general.architecture")
+
+    @property
+    def quantization(self) -> str:
+        """The type of number that most of the tensors' bytes are in: `MXFP4`; "" without tensors."""
+        sizes: Counter[str] = Counter()
+        for tensor in self.tensors:
+            sizes[tensor.type] += tensor.size_bytes
+        return max(sizes, key=lambda kind: sizes[kind], default="")
 
     def text(self, key: str) -> str:
         """The text at `key`, "" if there is none."""
@@ -309,58 +318,6 @@ class _Reader:
 
 def _damaged(path: Path, what: str) -> BadInput:
     return BadInput(f"{path} is damaged: {what}", hint="download it again")
-
-
-def check_usable(header: Header) -> None:
-    """Raise BadInput, saying why, unless the file is the weights of a gpt-oss model, or their first part.
-
-    Of a split model the other parts are read too: ModelNotFound for one that is missing.
-    """
-    if reason := _why_unusable(header):
-        what, hint = reason
-        raise BadInput(f"{header.path} {what}", hint=hint)
-    for part in _other_parts(header):
-        Header.read(part)
-
-
-MODEL_HINT = "give the model's own .gguf"
-
-
-def _why_unusable(header: Header) -> tuple[str, str | None] | None:
-    architecture, kind = header.architecture, header.text("general.type")
-    part = header.values.get("split.no", 0)
-    if isinstance(part, int) and part > 0:  # such a part need not name an architecture
-        return f"is part {part + 1} of a split model", "give the first part, ...-00001-of-..."
-    if kind == "adapter":
-        return "is an adapter (LoRA), not a model", MODEL_HINT
-    if kind == "mmproj" or architecture == "clip":
-        return "is a projector for images, not a model", MODEL_HINT
-    if kind == "imatrix" or architecture == "imatrix":
-        return "is an importance matrix, not a model", MODEL_HINT
-    if any(word in architecture for word in ("eagle3", "dflash", "mtp")):
-        return f"is a draft model ({architecture}), not gpt-oss itself", MODEL_HINT
-    if architecture == "gptoss":
-        return (
-            "is in Ollama's own layout (gptoss), which llama.cpp cannot read",
-            "download the original instead: hf download ggml-org/gpt-oss-20b-GGUF",
-        )
-    if architecture != "gpt-oss":
-        return f"is a {architecture or 'nameless'} model; gptoss runs gpt-oss only", None
-    if not header.tensors and not _other_parts(header):  # the first part of a split model may have none
-        return "has a vocabulary and no weights", MODEL_HINT
-    return None
-
-
-def _other_parts(header: Header) -> list[Path]:
-    """The parts of a split model after the first, named as llama.cpp's gguf-split does: NAME-00002-of-00003.gguf."""
-    count = header.values.get("split.count", 1)
-    name = header.path.name
-    if not isinstance(count, int) or not 1 < count < 1000 or f"-00001-of-{count:05}" not in name:
-        return []
-    return [
-        header.path.with_name(name.replace(f"-00001-of-{count:05}", f"-{part:05}-of-{count:05}"))
-        for part in range(2, count + 1)
-    ]
 
 
 # how files begin that are mistaken for a GGUF

@@ -1,103 +1,265 @@
-"""The verbs on models: find and open. Knows names and files; a reply is made by chat."""
+"""The verbs on models: find, open, create, copy, remove, list. A reply is made by chat."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-from gptoss_cli import gguf, hub, vocabulary
+from gptoss_cli import gguf, hub, modelfile, names, preset, vocabulary, weights
 from gptoss_cli.chat import LocalChat
 from gptoss_cli.engine.llama import LlamaEngine
-from gptoss_cli.errors import ModelNotFound
+from gptoss_cli.errors import BadInput, ModelNotFound
+from gptoss_cli.modelfile import Command, Modelfile, Remark
+from gptoss_cli.names import ModelName
+from gptoss_cli.store import Damaged, Manifest, Store
 
 TINY = "tiny"
-
-# name -> repository on the Hugging Face Hub; ggml-org converted the weights with llama.cpp's authors
-CATALOGUE = {
-    "gpt-oss": "ggml-org/gpt-oss-20b-GGUF",
-    "gpt-oss:latest": "ggml-org/gpt-oss-20b-GGUF",
-    "gpt-oss:20b": "ggml-org/gpt-oss-20b-GGUF",
-    "gpt-oss:120b": "ggml-org/gpt-oss-120b-GGUF",
-}
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model on this machine: weights, what its preset sets (option names to values), what a user should be told."""
+    """A model on this machine: weights, what its preset sets (option names to values), what a user should be told.
+
+    base: what a FROM line would say. modelfile: of a named model, all that is set on top of the base.
+    """
 
     name: str
     weights: Path
     preset: Mapping[str, object]
     notice: str | None = None
     is_fallback: bool = False
+    base: str = ""
+    modelfile: Modelfile | None = None
+    modified: str = ""
+    system: str | None = None
+    messages: tuple[tuple[str, str], ...] = ()
+    gpu_layers: int = -1
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model in a list. weights: None when they are not on this machine; problem: why it cannot be used, if so."""
+
+    name: str
+    base: str
+    weights: Path | None
+    size_bytes: int | None
+    modified: str
+    problem: str | None = None
 
 
 class Library:
-    """The models of this machine. cache: a folder for what makes a later start quick, None for none."""
+    """The models of this machine. data: folder of the named ones; cache: of what makes a later start quick, or None."""
 
-    def __init__(self, cache: Path | None = None) -> None:
+    def __init__(self, data: Path, cache: Path | None = None) -> None:
+        self._store = Store(data)
         self._cache = cache
 
     def known(self, word: str) -> bool:
-        """Whether `word` names a model: `tiny`, a name of the catalogue, a `.gguf` or any file that is there."""
-        return word == TINY or word in CATALOGUE or word.endswith(".gguf") or _looks_like_path(word)
+        """Whether `word` names a model: `tiny`, one of the store or the catalogue, a `.gguf` or any file."""
+        if word == TINY or names.canonical(word) or word.endswith(".gguf") or _looks_like_path(word):
+            return True
+        return self._stored(word) is not None
 
     def find(self, name: str) -> Model:
-        """The model called `name`, or the file at that path. Raises ModelNotFound when it is unknown or not here."""
+        """The model called `name`, or the file at that path.
+
+        Raises ModelNotFound when it is unknown or not here, GptossError for a manifest that is damaged.
+        """
         if name == TINY:
             return _tiny()
-        if name in CATALOGUE:
+        if (stored := self._stored(name)) is not None:
+            return self._named(self._store.get(stored))
+        if names.canonical(name):
             return _from_catalogue(name)
         path = Path(name).expanduser()
         if path.is_file():
-            return Model(path.name, path, {})
+            return Model(path.name, path, {}, base=str(path.resolve()))
         if name and path.is_dir():
             raise ModelNotFound(f"{name} is a folder", hint="give the path of the .gguf in it, or the name tiny")
         if _looks_like_path(name) or name.endswith(".gguf"):
             raise ModelNotFound(f"no file at {name}", hint="give the path of a gpt-oss .gguf, or the name tiny")
         raise ModelNotFound(
             f"unknown model {name or repr(name)}",
-            hint=f"known: tiny, {', '.join(CATALOGUE)}, or a path; if it is the prompt: gptoss run -m NAME {name}",
+            hint=f"known: {', '.join(self._names())}, or a path; if it is the prompt: gptoss run -m NAME {name}",
         )
 
     def default(self) -> Model:
         """The model for a prompt without one: a gpt-oss that is here, else `tiny`, whose notice then says so."""
-        for name in ("gpt-oss:20b", "gpt-oss:120b"):
-            if (weights := hub.cached(CATALOGUE[name])) is not None:
-                return Model(name, weights, {})
+        for name in names.BUILDS:
+            if (path := _cached(name)) is not None:
+                return Model(name, path, {}, base=name)
         return _tiny(fallback=True)
 
     def open(
-        self, model: Model, *, num_ctx: int | None = None, gpu_layers: int = -1, threads: int | None = None
+        self, model: Model, *, num_ctx: int | None = None, gpu_layers: int | None = None, threads: int | None = None
     ) -> LocalChat:
         """A chat with `model`; loading goes on in the background. Close it.
 
         Raises BadInput for a file that is not a usable gpt-oss GGUF.
         """
-        gguf.check_usable(gguf.Header.read(model.weights))
-        engine = LlamaEngine(model.weights, num_ctx=num_ctx, gpu_layers=gpu_layers, threads=threads)
+        weights.check_usable(gguf.Header.read(model.weights))
+        engine = LlamaEngine(
+            model.weights,
+            num_ctx=num_ctx,
+            gpu_layers=model.gpu_layers if gpu_layers is None else gpu_layers,
+            threads=threads or model.threads,
+        )
         return LocalChat(engine, vocabulary.load(model.weights, self._cache))
+
+    def check(self, file: Modelfile, folder: Path, source: str | None = None) -> tuple[Modelfile, tuple[Remark, ...]]:
+        """What a model made of `file` would be, with all that it inherits, and what may not have been meant.
+
+        folder: where relative paths begin. source: instead of what FROM says. Raises ModelfileError, ModelNotFound,
+        and BadInput for weights that cannot be used.
+        """
+        _, remarks = preset.read(file)
+        for command in file.commands:
+            if command.name == "adapter":
+                raise file.error(command, "ADAPTER cannot be used yet")
+        base, below = self._base(file.source if source is None else source, folder)
+        return preset.merged(below, file, base), remarks
+
+    def create(self, name: str, file: Modelfile, folder: Path, source: str | None = None) -> tuple[Remark, ...]:
+        """Make the model `name` of `file`, in place of one of that name; see `check`."""
+        target = _own_name(name)
+        made, remarks = self.check(file, folder, source)
+        self._store.put(Manifest(target, made))
+        return remarks
+
+    def copy(self, source: str, target: str) -> None:
+        """Make `target` the same as `source`. Raises ModelNotFound, BadInput."""
+        new = _own_name(target)
+        if (stored := self._stored(source)) is not None:
+            made = self._store.get(stored).modelfile
+        else:
+            made = Modelfile((Command("from", self.find(source).base),))
+        self._store.put(Manifest(new, made))
+
+    def remove(self, name: str) -> None:
+        """Forget the model `name`; its weights stay where they are. Raises ModelNotFound, BadInput."""
+        if name == TINY:
+            raise BadInput("tiny is built in and cannot be removed")
+        self._store.remove(ModelName.parse(name))
+
+    def all(self) -> list[Listed]:
+        """Named models, then those of the catalogue that are here, then `tiny`."""
+        listed = [self._listed(each) for each in self._store.all()]
+        for name in names.BUILDS:
+            if (path := _cached(name)) is not None:
+                listed.append(Listed(name, name, path, size_of(path), _time_of(path)))
+        tiny = _tiny()
+        return [*listed, Listed(TINY, TINY, tiny.weights, size_of(tiny.weights), "")]
+
+    # one step each
+
+    def _stored(self, word: str) -> ModelName | None:
+        try:
+            name = ModelName.parse(word)
+        except BadInput:
+            return None
+        return name if self._store.has(name) else None
+
+    def _names(self) -> list[str]:
+        return [TINY, *(str(each.name) for each in self._store.all()), *names.BUILDS]
+
+    def _named(self, manifest: Manifest) -> Model:
+        """A stored model. Its base is looked up anew: weights may have come or gone."""
+        base = self._weights(manifest.base, str(manifest.name))
+        own, _ = preset.read(manifest.modelfile)
+        return replace(
+            base,
+            name=str(manifest.name),
+            preset={**base.preset, **own.options},
+            modelfile=manifest.modelfile,
+            modified=manifest.modified,
+            system=own.system,
+            messages=own.messages,
+            gpu_layers=-1 if own.gpu_layers is None else own.gpu_layers,
+            threads=own.threads,
+        )
+
+    def _weights(self, base: str, name: str) -> Model:
+        if base == TINY:
+            return _tiny()
+        if names.canonical(base):
+            return _from_catalogue(base)
+        if not Path(base).is_file():
+            raise ModelNotFound(f"the weights of {name} are gone: {base}", hint=f"gptoss rm {name} forgets the name")
+        return Model(base, Path(base), {}, base=base)
+
+    def _listed(self, each: Manifest | Damaged) -> Listed:
+        if isinstance(each, Damaged):
+            return Listed(str(each.name), "", None, None, "", each.problem)
+        try:
+            path = self._weights(each.base, str(each.name)).weights
+        except ModelNotFound as error:
+            return Listed(str(each.name), each.base, None, None, each.modified, str(error))
+        return Listed(str(each.name), each.base, path, size_of(path), each.modified)
+
+    def _base(self, source: str, folder: Path) -> tuple[str, Modelfile | None]:
+        """(what the FROM of a new model says, the instructions it inherits). A file goes before a name."""
+        path = folder / Path(source).expanduser()
+        if path.is_file():
+            weights.check_usable(gguf.Header.read(path))
+            return str(path.resolve()), None
+        if (stored := self._stored(source)) is not None:
+            below = self._store.get(stored).modelfile
+            return below.source, below
+        return self.find(source).base, None
+
+
+def size_of(path: Path) -> int:
+    """Bytes of the file, and of the other parts when it is the first of a split one."""
+    return sum(part.stat().st_size for part in weights.parts(path))
+
+
+def described(model: Model) -> Modelfile:
+    """The Modelfile that makes the same model."""
+    return model.modelfile or modelfile.Modelfile((Command("from", model.base),))
+
+
+def _own_name(text: str) -> ModelName:
+    """A name that a user may give. Raises BadInput."""
+    name = ModelName.parse(text)
+    if str(name).lower() == TINY or names.canonical(text):
+        raise BadInput(f"{text} is the name of a model that exists; choose another")
+    return name
 
 
 def _tiny(fallback: bool = False) -> Model:
-    weights = Path(str(resources.files("gptoss_cli") / "models" / "tiny.gguf"))
+    path = Path(str(resources.files("gptoss_cli") / "models" / "tiny.gguf"))
     toy = "tiny is a toy of a few megabytes that knows gptoss and little else"
     if fallback:
         notice = f"no gpt-oss model on this machine, so the built-in one answers: {toy}"
     else:
         notice = toy
-    return Model(TINY, weights, {"temperature": 0.0}, notice, fallback)  # greedy: the same answer every time
+    # greedy: the same answer every time
+    return Model(TINY, path, {"temperature": 0.0}, notice, fallback, base=TINY)
 
 
 def _from_catalogue(name: str) -> Model:
-    repository = CATALOGUE[name]
-    weights = hub.cached(repository)
-    if weights is None:
+    canonical = names.canonical(name) or name
+    path = _cached(canonical)
+    if path is None:
         raise ModelNotFound(
             f"{name} is not on this machine",
-            hint=f"fetch it with: hf download {repository}   or try the built-in model: tiny",
+            hint=f"fetch it with: hf download {names.BUILDS[canonical][0]}   or try the built-in model: tiny",
         )
-    return Model(name, weights, {})
+    return Model(name, path, {}, base=canonical)
+
+
+def _cached(name: str) -> Path | None:
+    """Weights of a build in the shared Hugging Face cache, from whichever of its repositories."""
+    found = (hub.cached(repository) for repository in names.BUILDS[name])
+    return next((path for path in found if path is not None), None)
+
+
+def _time_of(path: Path) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
 
 
 def _looks_like_path(word: str) -> bool:

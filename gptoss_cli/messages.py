@@ -136,6 +136,11 @@ def user(text: str) -> Message:
     return Message(Role.USER, (text,))
 
 
+def answer(text: str) -> Message:
+    """A whole answer of the model, as it stands in the history."""
+    return Message(Role.ASSISTANT, (text,), Channel.FINAL)
+
+
 @dataclass(frozen=True)
 class Conversation:
     """The messages so far, oldest first."""

@@ -58,6 +58,8 @@ class Modelfile:
 
     commands: tuple[Command, ...]
     remarks: tuple[Remark, ...] = field(default=(), compare=False)
+    text: str = field(default="", compare=False, repr=False)
+    name: str = field(default="Modelfile", compare=False)
 
     def values(self, name: str) -> tuple[str, ...]:
         return tuple(command.value for command in self.commands if command.name == name)
@@ -78,6 +80,14 @@ class Modelfile:
     @property
     def messages(self) -> tuple[tuple[str, str], ...]:
         return tuple((each.argument, each.value) for each in self.commands if each.name == "message")
+
+    def position(self, command: Command) -> tuple[int, int]:
+        """(line, column) of a command that was parsed, from 1."""
+        return _Reader(self.text, self.name).position(command.offset)
+
+    def error(self, command: Command, text: str, hint: str | None = None) -> ModelfileError:
+        """An error about `command`, with its place and its line."""
+        return _Reader(self.text, self.name).error(command.offset, text, hint)
 
     def __str__(self) -> str:
         return "".join(f"{' '.join(_words(command))} {written(command.value)}\n" for command in self.commands)
@@ -101,7 +111,7 @@ def parse(text: str, name: str = "Modelfile") -> Modelfile:
     commands = tuple(reader.commands())
     if not any(command.name == "from" for command in commands):
         raise ModelfileError(f"{name} has no FROM line", hint="it names the model to start from: FROM gpt-oss:20b")
-    return Modelfile(commands, tuple(reader.remarks))
+    return Modelfile(commands, tuple(reader.remarks), text, name)
 
 
 def written(value: str) -> str:
@@ -156,9 +166,9 @@ class _Reader:
         word = self._word(r"[A-Za-z]+")
         name = word.lower()
         if name not in INSTRUCTIONS or self._here() not in " \t\r\n":
-            raise self._error(start, f"unknown instruction {self._word_at(start)}", self._known(name))
+            raise self.error(start, f"unknown instruction {self._word_at(start)}", self._known(name))
         if not self._blanks():
-            raise self._error(start, f"{word} has no value")
+            raise self.error(start, f"{word} has no value")
         argument = ""
         if name == "parameter":
             argument = self._parameter(word)
@@ -170,9 +180,9 @@ class _Reader:
         start = self._place
         argument = self._word(r"[A-Za-z0-9_]+")
         if not argument or self._here() not in BLANKS:
-            raise self._error(start, f"{self._word_at(start) or word} is no parameter name")
+            raise self.error(start, f"{self._word_at(start) or word} is no parameter name")
         if not self._blanks():
-            raise self._error(start, f"parameter {argument} has no value")
+            raise self.error(start, f"parameter {argument} has no value")
         return argument
 
     def _role(self) -> str:
@@ -180,9 +190,9 @@ class _Reader:
         role = self._word(r"[A-Za-z]+")
         if role not in ROLES or self._here() not in BLANKS:
             said = self._word_at(start)
-            raise self._error(start, f"the role of a message is system, user or assistant, not {said!r}")
+            raise self.error(start, f"the role of a message is system, user or assistant, not {said!r}")
         if not self._blanks():
-            raise self._error(start, f"the message of the {role} has no text")
+            raise self.error(start, f"the message of the {role} has no text")
         return role
 
     def _value(self, word: str) -> str:
@@ -216,8 +226,8 @@ class _Reader:
             line = newline.end() if newline else stop
         behind = self._text.find(quote, start + len(quote), self._line_end(start))
         if behind > 0:
-            raise self._error(behind + len(quote), "text after the closing quote", "quotes end at the end of a line")
-        raise self._error(start, f"the quotes of {word} are never closed")
+            raise self.error(behind + len(quote), "text after the closing quote", "quotes end at the end of a line")
+        raise self.error(start, f"the quotes of {word} are never closed")
 
     def _look_behind_quotes(self, start: int, value: str, quote: str) -> None:
         if (
@@ -271,7 +281,7 @@ class _Reader:
     def _remark(self, offset: int, text: str) -> None:
         self.remarks.append(Remark(*self.position(offset), text))
 
-    def _error(self, offset: int, text: str, hint: str | None = None) -> ModelfileError:
+    def error(self, offset: int, text: str, hint: str | None = None) -> ModelfileError:
         line, column = self.position(offset)
         begin = offset - column + 1
         shown = self._text[begin : self._line_end(begin)][:WIDEST_LINE]

@@ -1,6 +1,6 @@
 """A chat session: the conversation so far and the turn in progress. Knows no screen and no file."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol
 
 from gptoss_cli.errors import NoAnswer
@@ -15,6 +15,7 @@ from gptoss_cli.messages import (
     Message,
     Role,
     SystemContent,
+    answer,
     user,
 )
 from gptoss_cli.options import Options
@@ -26,21 +27,35 @@ class ChatModel(Protocol):
     def reply(self, conversation: Conversation, options: Options) -> Iterator[Event]: ...
 
 
+def _instructions(text: str) -> Message:
+    return Message(Role.DEVELOPER, (DeveloperContent(instructions=text),))
+
+
+SAID_BY: dict[str, Callable[[str], Message]] = {"system": _instructions, "user": user, "assistant": answer}
+
+
 class Session:
     """The conversation with one model; a turn at a time.
 
-    system: the user's own system text, which Harmony puts into the developer message. date: YYYY-MM-DD of the start.
+    system: the user's own system text, which Harmony puts into the developer message. messages: what was said before,
+    as pairs of a role (`system`, `user`, `assistant`) and a text. date: YYYY-MM-DD of the start.
     """
 
     def __init__(
-        self, chat: ChatModel, options: Options, *, system: str | None = None, date: str | None = None
+        self,
+        chat: ChatModel,
+        options: Options,
+        *,
+        system: str | None = None,
+        messages: Sequence[tuple[str, str]] = (),
+        date: str | None = None,
     ) -> None:
         self._chat = chat
         self.options = options
         opening = [Message(Role.SYSTEM, (SystemContent(date=date, effort=options.reasoning),))]
         if system:
-            opening.append(Message(Role.DEVELOPER, (DeveloperContent(instructions=system),)))
-        self.conversation = Conversation(tuple(opening))
+            opening.append(_instructions(system))
+        self.conversation = Conversation((*opening, *(SAID_BY[role](text) for role, text in messages)))
 
     def send(self, text: str) -> Generator[Event, None, None]:
         """The events of the reply to `text`; the last one is Done.

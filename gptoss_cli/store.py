@@ -69,7 +69,7 @@ class Store:
     def all(self) -> list[Manifest | Damaged]:
         """In the order of their names."""
         found: list[Manifest | Damaged] = []
-        for path in sorted(self._folder.glob("*/*/*.json")):
+        for path in self._folder.glob("*/*/*.json"):
             name = _name_of(path)
             if name is None:
                 continue
@@ -79,7 +79,7 @@ class Store:
                 pass  # removed since
             except GptossError as error:
                 found.append(Damaged(name, str(error)))
-        return found
+        return sorted(found, key=lambda each: str(each.name).lower())
 
     def put(self, manifest: Manifest) -> Manifest:
         """Write it, in place of one of the same name; the one that is returned has the time. Raises GptossError."""

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -22,6 +22,22 @@ CONTROLS = dict.fromkeys([*C0, *range(0x7F, 0xA0), *range(0x202A, 0x202F), *rang
 def safe(text: str) -> str:
     """`text` without anything that a terminal obeys."""
     return text.translate(CONTROLS)
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, plain: bool) -> list[str]:
+    """Lines of a table whose columns stand below each other; plain: no titles, a tab between, for programs."""
+    if plain:
+        return ["\t".join(row) for row in rows]
+    from rich.cells import cell_len
+
+    lines = [titles, *rows]
+    widths = [max(cell_len(line[column]) for line in lines) for column in range(len(titles) - 1)]
+    return [
+        "  ".join(
+            [*(text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=False)), line[-1]]
+        )
+        for line in lines
+    ]
 
 
 @dataclass

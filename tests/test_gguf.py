@@ -10,7 +10,8 @@ from random import Random
 import pytest
 
 from gptoss_cli.errors import BadInput, GptossError, ModelNotFound
-from gptoss_cli.gguf import TENSOR_TYPES, Header, check_usable
+from gptoss_cli.gguf import TENSOR_TYPES, Header
+from gptoss_cli.weights import check_usable
 from training.gguf_writer import Tensor, TensorType, Value, write
 
 TINY = Path(__file__).parent.parent / "gptoss_cli/models/tiny.gguf"

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from conftest import TINY, Gptoss
 
-from gptoss_cli import library
 from gptoss_cli.errors import ModelNotFound
 from gptoss_cli.library import Library
 
@@ -51,30 +50,31 @@ def test_companions_and_other_shards_are_no_model(gptoss: Gptoss, home: Path) ->
     assert answered_by(gptoss, "gpt-oss:20b", "hello") == "gpt-oss:20b"
 
 
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "data")
+
+
 @pytest.mark.parametrize("word", ["tiny", "gpt-oss", "gpt-oss:120b", "x.gguf", "./x", "/x", "~/x", str(TINY)])
-def test_a_word_that_names_a_model(word: str) -> None:
-    assert Library().known(word)
+def test_a_word_that_names_a_model(word: str, library: Library) -> None:
+    assert library.known(word)
 
 
 @pytest.mark.parametrize("word", ["hello", "你好", "gpt-oss:7b", "what/is", ""])
-def test_a_word_that_names_none(word: str) -> None:
-    assert not Library().known(word)
+def test_a_word_that_names_none(word: str, library: Library) -> None:
+    assert not library.known(word)
     with pytest.raises(ModelNotFound, match="unknown model"):
-        Library().find(word)
+        library.find(word)
 
 
-def test_tiny_is_greedy_and_says_that_it_is_a_toy() -> None:
-    tiny = Library().find("tiny")
+def test_tiny_is_greedy_and_says_that_it_is_a_toy(library: Library) -> None:
+    tiny = library.find("tiny")
     assert tiny.preset == {"temperature": 0.0}
     assert tiny.notice is not None
     assert "toy" in tiny.notice
     assert not tiny.is_fallback
 
 
-def test_a_folder_is_no_model(tmp_path: Path) -> None:
+def test_a_folder_is_no_model(library: Library, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="is a folder"):
-        Library().find(str(tmp_path))
-
-
-def test_every_name_of_the_catalogue_is_tried_for_the_default_or_an_alias() -> None:
-    assert {library.CATALOGUE["gpt-oss"], library.CATALOGUE["gpt-oss:latest"]} == {library.CATALOGUE["gpt-oss:20b"]}
+        library.find(str(tmp_path))

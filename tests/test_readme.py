@@ -17,7 +17,8 @@ def _blocks() -> list[str]:
 
 @pytest.mark.parametrize("block", _blocks(), ids=lambda block: block.split("\n", 1)[0][2:50])
 def test_a_console_block_prints_what_it_says(block: str, tmp_path: Path) -> None:
-    steps = re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+    found = re.findall(r"^\$ (.+\n(?:> .*\n)*)((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+    steps = [(command.replace("\n> ", "\n").rstrip("\n"), expected) for command, expected in found]
     assert steps
     marker = "----8<----"
     script = "".join(f"{command}\nset -- $?\nprintf '%s\\n' '{marker}'\n(exit $1)\n" for command, _ in steps)

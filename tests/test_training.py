@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gptoss_cli import gguf
+from gptoss_cli import gguf, weights
 from gptoss_cli.engine import binding
 from training import bpe, mxfp4
 from training.export import export, q8
@@ -79,12 +79,12 @@ def test_pytorch_and_llama_cpp_compute_the_same(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     drawn = GptOss(SMALL).state_dict()
     # as initialised, biases and sinks are zero and norms one: what is missing would not be missed
-    weights = {name: each + 0.1 * torch.randn_like(each) if each.ndim == 1 else each for name, each in drawn.items()}
+    drawn = {name: each + 0.1 * torch.randn_like(each) if each.ndim == 1 else each for name, each in drawn.items()}
     pieces = [bytes([byte]) for byte in range(256)] + [bytes([byte, byte]) for byte in range(35)]
     path = tmp_path / "model.gguf"
-    export({name: each.numpy() for name, each in weights.items()}, pieces, SMALL, path)
-    gguf.check_usable(gguf.Header.read(path))
-    model = rounded_model(weights, SMALL)
+    export({name: each.numpy() for name, each in drawn.items()}, pieces, SMALL, path)
+    weights.check_usable(gguf.Header.read(path))
+    model = rounded_model(drawn, SMALL)
     for length in (1, 127, 129, 300):  # the window has 128
         ids = [int(id) for id in np.random.default_rng(length).integers(0, len(pieces), length)]
         worst, spread = difference(model, path, ids)

@@ -12,7 +12,8 @@ from typing import NoReturn
 import typer
 
 from gptoss_cli import __version__
-from gptoss_cli.cli import argv
+from gptoss_cli.cli import argv, models
+from gptoss_cli.cli.create import create
 from gptoss_cli.cli.debug import debug
 from gptoss_cli.cli.run import run
 from gptoss_cli.errors import GptossError, NetworkError
@@ -32,6 +33,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(short_help="Answer one prompt.", options_metavar="[OPTIONS] [MODEL]")(run)
+app.command("create", short_help="Make a model from a Modelfile.")(create)
+app.command("list", short_help="The models on this machine.")(models.list_models)
+app.command("ls", hidden=True)(models.list_models)
+app.command("show", short_help="What a model is.")(models.show)
+app.command("where", short_help="The file with a model's weights.")(models.where)
+app.command("cp", short_help="Give a model a second name.")(models.copy)
+app.command("rm", short_help="Forget models by name.")(models.remove)
 app.add_typer(debug)
 
 # Typer vendors click privately; its public BadParameter leads to the base of all usage errors

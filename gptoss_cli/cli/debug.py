@@ -102,11 +102,11 @@ def tokenize(model: Model = None, vocab: Vocab = None) -> None:
 def _tokenizer(model: str | None, vocab: Path | None) -> Tokenizer:
     if model and vocab:
         raise BadInput(f"{model} and --vocab {vocab}: give one of them")
-    cache = Places.of(os.environ).cache
+    places = Places.of(os.environ)
     if vocab:
-        return vocabulary.load(vocab, cache)
-    library = Library(cache)
-    return vocabulary.load((library.find(model) if model else library.default()).weights, cache)
+        return vocabulary.load(vocab, places.cache)
+    library = Library(places.data)
+    return vocabulary.load((library.find(model) if model else library.default()).weights, places.cache)
 
 
 def _each(convert: Callable[[Document], Document]) -> None:

@@ -50,7 +50,7 @@ def run(
     seed: Annotated[Text, typer.Option(metavar="N", help="Draw the same random numbers.")] = None,
     stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="End the answer here (repeatable).")] = None,
     num_ctx: Annotated[Text, typer.Option(metavar="N", help="Length of the context. [as needed]")] = None,
-    gpu_layers: Annotated[int, typer.Option(metavar="N", min=-1, help="Layers on the GPU. [-1: all]")] = -1,
+    gpu_layers: Annotated[Whole, typer.Option(metavar="N", min=-1, help="Layers on the GPU. [-1: all]")] = None,
     threads: Annotated[Whole, typer.Option(metavar="N", min=1, help="Threads. [usable cores]")] = None,
     header_guard: Annotated[bool, typer.Option(help="Keep Harmony headers well formed.")] = True,
     out: Annotated[File, typer.Option("-o", "--output", metavar="FILE", help="Write the answer here, whole.")] = None,
@@ -70,7 +70,7 @@ def run(
         check_writable(out)
     screen = Screen(sys.stdout, sys.stderr, os.environ, quiet)
     places = Places.of(os.environ)
-    library = Library(places.cache)
+    library = Library(places.data, places.cache)
     defaults = read_file(places.config_file)
     name, rest = _model_and_words(model, words or [])
     chosen = _choose(library, name, defaults)
@@ -88,7 +88,7 @@ def run(
         "header_guard": None if header_guard else False,
     }
     settings = Settings.resolve(flags=flags, environment=os.environ, preset=chosen.preset, file=defaults)
-    instructions = prompts.system_text(system)
+    instructions = chosen.system if system is None else prompts.system_text(system)
     started = time.monotonic()
     with closing(
         library.open(chosen, num_ctx=settings.options.num_ctx, gpu_layers=gpu_layers, threads=threads)
@@ -99,7 +99,13 @@ def run(
         if not prompt:
             raise BadInput("no prompt", hint='gptoss run [MODEL] "your question"; gptoss run --help lists the rest')
         _tell_about(chosen, screen)
-        session = Session(chat, settings.options, system=instructions, date=datetime.date.today().isoformat())
+        session = Session(
+            chat,
+            settings.options,
+            system=instructions,
+            messages=chosen.messages,
+            date=datetime.date.today().isoformat(),
+        )
         events = session.send(prompt)
         view = Viewer(
             screen,

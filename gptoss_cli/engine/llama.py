@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from gptoss_cli import gguf
+from gptoss_cli import gguf, weights
 from gptoss_cli.engine import EngineInfo, Enough, Step, Timings, Token, binding, plan
 from gptoss_cli.engine.guide import Walk
 from gptoss_cli.engine.kv import UBATCH, Cache
@@ -201,7 +201,7 @@ class _Worker(threading.Thread):
 
     def _load(self) -> "_Loaded":
         started = time.perf_counter()
-        gguf.check_usable(gguf.Header.read(self._path))  # says more than llama.cpp, and bad headers do not reach it
+        weights.check_usable(gguf.Header.read(self._path))  # says more than llama.cpp, and bad headers do not reach it
         abort = binding.Abort()
         model = binding.Model(str(self._path), gpu_layers=self._gpu_layers, repack=self._repack, progress=self._loading)
         with self._lock:

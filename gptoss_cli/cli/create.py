@@ -1,0 +1,90 @@
+"""`gptoss create`: a model from a Modelfile."""
+
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gptoss_cli import modelfile, terminal
+from gptoss_cli.cli.models import opened
+from gptoss_cli.errors import BadInput, ModelNotFound
+from gptoss_cli.modelfile import Remark
+
+SUFFIX = ".Modelfile"
+Text = str | None
+
+
+def create(
+    name: Annotated[Text, typer.Argument(metavar="NAME", hidden=True)] = None,
+    file: Annotated[Text, typer.Option("-f", "--file", metavar="FILE|-", help="The Modelfile. [Modelfile]")] = None,
+    source: Annotated[Text, typer.Option("--from", metavar="MODEL", help="Instead of what FROM says.")] = None,
+    preset: Annotated[Text, typer.Option("--preset", metavar="PRESET", help="One that comes with gptoss.")] = None,
+    list_presets: Annotated[bool, typer.Option("--list-presets", help="The presets that come with gptoss.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only say whether it could be made.")] = False,
+) -> None:
+    """Make the model NAME from a Modelfile: a model to start from, parameters, a system text, messages.
+
+    Weights are not copied. A model of that name is replaced.
+    """
+    if list_presets:
+        for each in sorted(presets()):
+            print(f"{each:<16}{_purpose(presets()[each])}")
+        return
+    if name is None and not check:
+        raise BadInput("no name for the model", hint="gptoss create NAME -f FILE")
+    if file is not None and preset is not None:
+        raise BadInput(f"-f {file} and --preset {preset}: give one of them")
+    text, called, folder = _of_preset(preset) if preset is not None else _of_file(file)
+    parsed = modelfile.parse(text, called)
+    library = opened()
+    if check or name is None:
+        _, remarks = library.check(parsed, folder, source)
+    else:
+        remarks = library.create(name, parsed, folder, source)
+    _tell(remarks, called)
+    done = f"{called} is fine" if check or name is None else f"created {name}"
+    print(terminal.safe(done), file=sys.stderr)
+
+
+def presets() -> dict[str, str]:
+    """The texts of the Modelfiles that come with the package, by name."""
+    folder = resources.files("gptoss_cli") / "modelfiles"
+    return {
+        each.name.removesuffix(SUFFIX): each.read_text(encoding="utf-8")
+        for each in folder.iterdir()
+        if each.name.endswith(SUFFIX)
+    }
+
+
+def _purpose(text: str) -> str:
+    """What the first comment of a preset says."""
+    return text.splitlines()[0].lstrip("# ")
+
+
+def _of_preset(preset: str) -> tuple[str, str, Path]:
+    found = presets()
+    if preset not in found:
+        raise ModelNotFound(f"unknown preset {preset}", hint="known: " + ", ".join(sorted(found)))
+    return found[preset], preset + SUFFIX, Path.cwd()
+
+
+def _of_file(file: str | None) -> tuple[str, str, Path]:
+    """(text, what errors call it, where relative paths begin)."""
+    if file == "-":
+        return modelfile.decode(sys.stdin.buffer.read(), "standard input"), "standard input", Path.cwd()
+    path = Path(file if file is not None else "Modelfile").expanduser()
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        hint = "gptoss create NAME -f FILE" if file is None else None
+        raise ModelNotFound(f"no file at {path}", hint=hint) from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+    return modelfile.decode(data, str(path)), str(path), path.parent
+
+
+def _tell(remarks: tuple[Remark, ...], called: str) -> None:
+    for remark in remarks:
+        print(terminal.safe(f"gptoss: {called}:{remark.line}:{remark.column}: {remark.text}"), file=sys.stderr)

@@ -1,0 +1,229 @@
+"""`gptoss list`, `show`, `where`, `cp`, `rm`: what is on this machine."""
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gptoss_cli import gguf, library, terminal, weights
+from gptoss_cli.config import Places
+from gptoss_cli.errors import BadInput, GptossError
+from gptoss_cli.library import Library, Listed, Model
+from gptoss_cli.modelfile import Modelfile
+
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Names only.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True)]
+Names = Annotated[list[str], typer.Argument(metavar="NAME", hidden=True)]
+Prefix = Annotated[str, typer.Argument(metavar="PREFIX", hidden=True)]
+
+UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+
+def opened() -> Library:
+    """The library of this machine."""
+    places = Places.of(os.environ)
+    return Library(places.data, places.cache)
+
+
+def list_models(prefix: Prefix = "", as_json: Json = False, quiet: Quiet = False) -> None:
+    """The models on this machine: name, size, when it was changed, and where the weights are.
+
+    With PREFIX, only the names that begin so.
+    """
+    models = [each for each in opened().all() if each.name.lower().startswith(prefix.lower())]
+    if as_json:
+        _print(json.dumps([_listed_object(each) for each in models], ensure_ascii=False))
+    elif quiet:
+        _print(*(each.name for each in models))
+    else:
+        rows = [(each.name, size(each.size_bytes), age(each.modified), each.problem or place(each)) for each in models]
+        _print(*terminal.table(("NAME", "SIZE", "MODIFIED", "WEIGHTS"), rows, plain=not sys.stdout.isatty()))
+
+
+def show(
+    name: Name,
+    modelfile: Annotated[bool, typer.Option("--modelfile", help="A Modelfile that makes the same model.")] = False,
+    system: Annotated[bool, typer.Option("--system", help="The system text only.")] = False,
+    parameters: Annotated[bool, typer.Option("--parameters", help="The parameters only.")] = False,
+    template: Annotated[bool, typer.Option("--template", help="The chat template only.")] = False,
+    license: Annotated[bool, typer.Option("--license", help="The license only.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What a model is: weights, parameters, system text."""
+    selected = [each for each in (modelfile, system, parameters, template, license, as_json) if each]
+    if len(selected) > 1:
+        raise BadInput("only one of --modelfile, --system, --parameters, --template, --license and --json can be given")
+    model = opened().find(name)
+    told = model_object(model)
+    file = library.described(model)
+    if as_json:
+        _print(json.dumps(told, ensure_ascii=False))
+    elif modelfile:
+        _print(str(file).rstrip("\n"))
+    elif system:
+        _print(told["system"] or "")
+    elif parameters:
+        _print(*_parameter_lines(file))
+    elif template:
+        _print(told["template"] or "")
+    elif license:
+        _print(told["license"] or "")
+    else:
+        _print(*_summary(told, file))
+
+
+def where(name: Name) -> None:
+    """The file that holds a model's weights; all of its parts when it is split."""
+    _print(*map(str, weights.parts(opened().find(name).weights)))
+
+
+def copy(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", hidden=True)],
+    target: Annotated[str, typer.Argument(metavar="TARGET", hidden=True)],
+) -> None:
+    """Give a model a second name; weights are not copied."""
+    opened().copy(source, target)
+    print(f"copied {terminal.safe(source)} to {terminal.safe(target)}", file=sys.stderr)
+
+
+def remove(
+    names: Names,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+) -> None:
+    """Forget models by name. Weights are left where they are."""
+    known = opened()
+    failed: GptossError | None = None
+    for name in names:
+        if not yes and sys.stdin.isatty() and not typer.confirm(f"Remove {terminal.safe(name)}?", err=True):
+            continue
+        try:
+            known.remove(name)
+        except GptossError as error:
+            failed = failed or error
+        else:
+            print(f"removed {terminal.safe(name)}", file=sys.stderr)
+    if failed:
+        raise failed
+
+
+def model_object(model: Model) -> dict[str, Any]:
+    """What --json says of a model; the keys are stable."""
+    header = gguf.Header.read(model.weights)
+    weights.check_usable(header)
+    file = library.described(model)
+    return {
+        "name": model.name,
+        "base": model.base,
+        "architecture": header.architecture,
+        "parameter_count": sum(
+            _elements(each.shape) for part in weights.parts(model.weights) for each in _tensors(part)
+        ),
+        "quantization": header.quantization,
+        "context_length": header.values.get(f"{header.architecture}.context_length"),
+        "size_bytes": library.size_of(model.weights),
+        "weights": str(model.weights),
+        "modified": model.modified or None,
+        "system": model.system or None,
+        "parameters": {name: _plain(value) for name, value in model.preset.items()},
+        "messages": [{"role": role, "content": text} for role, text in model.messages],
+        "template": file.last("template") or header.text("tokenizer.chat_template") or None,
+        "license": "\n\n".join(file.values("license")) or header.text("general.license") or None,
+        "adapters": list(file.values("adapter")),
+    }
+
+
+def size(count: int | None) -> str:
+    """Bytes as people read them, in powers of ten: 5.8 MB."""
+    if count is None:
+        return "-"
+    for unit, name in UNITS:
+        if count >= unit:
+            return f"{count / unit:.0f} {name}" if count >= 100 * unit else f"{count / unit:.1f} {name}"
+    return f"{count} B"
+
+
+def age(moment: str) -> str:
+    """How long ago an ISO time was: `3 hours ago`; `-` for none."""
+    if not moment:
+        return "-"
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    for length, name in ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def place(listed: Listed) -> str:
+    if listed.name == library.TINY:
+        return "built in"
+    return str(listed.weights) if listed.base == str(listed.weights) else f"{listed.base}: {listed.weights}"
+
+
+def _listed_object(each: Listed) -> dict[str, object]:
+    return {
+        "name": each.name,
+        "base": each.base,
+        "size_bytes": each.size_bytes,
+        "modified": each.modified or None,
+        "weights": str(each.weights) if each.weights else None,
+        "problem": each.problem,
+    }
+
+
+def _summary(told: dict[str, Any], file: Modelfile) -> list[str]:
+    """A section per thing, as `ollama show` has them."""
+    count = told["parameter_count"]
+    rows = [
+        ("architecture", str(told["architecture"])),
+        ("parameters", f"{count / 1e9:.1f} B" if count >= 1e9 else f"{count:,}"),
+        ("quantization", str(told["quantization"])),
+        ("context length", str(told["context_length"])),
+        ("size", size(told["size_bytes"])),
+        ("from", str(told["base"])),
+        ("weights", str(told["weights"])),
+    ]
+    lines = ["  Model", *(f"    {name:<16}{value}" for name, value in rows)]
+    for title, body in (
+        ("Parameters", _parameter_lines(file)),
+        ("System", str(told["system"] or "").splitlines()),
+        ("Messages", [f"{role}: {text.splitlines()[0] if text else ''}" for role, text in file.messages]),
+        ("License", str(told["license"] or "").splitlines()[:2]),
+    ):
+        if body:
+            lines += ["", f"  {title}", *(f"    {line}" for line in body)]
+    return lines
+
+
+def _parameter_lines(file: Modelfile) -> list[str]:
+    return [
+        f"{name:<24}{json.dumps(value, ensure_ascii=False) if name == 'stop' else value}"
+        for name, value in file.parameters
+    ]
+
+
+def _plain(value: object) -> object:
+    """A value of the options as JSON has it."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _tensors(path: Path) -> list[gguf.Tensor]:
+    return list(gguf.Header.read(path).tensors)
+
+
+def _elements(shape: tuple[int, ...]) -> int:
+    count = 1
+    for length in shape:
+        count *= length
+    return count
+
+
+def _print(*lines: str) -> None:
+    """Lines on stdout; on a terminal without anything that it would obey."""
+    for line in lines:
+        print(terminal.safe(line) if sys.stdout.isatty() else line)

@@ -1,0 +1,206 @@
+"""`gptoss create`, `list`, `show`, `where`, `cp`, `rm` as processes, on a real model."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Gptoss
+
+from gptoss_cli import modelfile
+from gptoss_cli.cli.create import presets
+
+KEYS = {"name", "architecture", "size_bytes", "context_length", "quantization", "weights", "system", "parameters"}
+KEYS |= {"messages", "template", "license", "adapters"}
+
+TEXT = """\
+# a preset
+FROM tiny
+PARAMETER temperature 0
+PARAMETER stop "!"
+PARAMETER num_ctx 4096
+SYSTEM "說明　「引號」
+tab\tand 👩‍👩‍👧"
+MESSAGE user hi
+MESSAGE assistant Hello.
+LICENSE MIT
+"""
+
+
+def shown(gptoss: Gptoss, name: str) -> dict[str, object]:
+    told = json.loads(gptoss("show", name, "--json").out)
+    assert isinstance(told, dict)
+    return told
+
+
+def names(gptoss: Gptoss) -> list[str]:
+    return gptoss("list", "-q").out.split()
+
+
+def test_a_model_is_made_run_shown_copied_and_removed(gptoss: Gptoss) -> None:
+    made = gptoss("create", "mine", "-f", "-", stdin=TEXT)
+    assert (made.code, made.out, made.err) == (0, "", "created mine\n")
+    assert gptoss("run", "mine", "hello").out == "Hello\n"  # the preset's stop text
+    assert gptoss("run", "mine", "--stop", "?", "hello").out.startswith("Hello!")
+    assert gptoss("cp", "mine", "me/other:2").err == "copied mine to me/other:2\n"
+    assert names(gptoss) == ["me/other:2", "mine", "tiny"]
+    assert gptoss("rm", "mine", "me/other:2").err == "removed mine\nremoved me/other:2\n"
+    assert names(gptoss) == ["tiny"]
+    assert TINY.is_file()
+    assert gptoss("run", "mine", "hello").code == 3
+
+
+def test_show_tells_what_the_model_is(gptoss: Gptoss) -> None:
+    gptoss("create", "mine", "-f", "-", stdin=TEXT)
+    told = shown(gptoss, "mine")
+    assert set(told) >= KEYS
+    assert told["parameters"] == {"temperature": 0.0, "stop": ["!"], "num_ctx": 4096}
+    assert told["system"] == "說明　「引號」\ntab\tand 👩‍👩‍👧"
+    assert told["messages"] == [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello."}]
+    assert (told["architecture"], told["quantization"], told["license"]) == ("gpt-oss", "MXFP4", "MIT")
+    assert (told["weights"], told["size_bytes"]) == (str(TINY), TINY.stat().st_size)
+    assert gptoss("show", "mine", "--system").out == f"{told['system']}\n"
+    assert gptoss("show", "mine", "--license").out == "MIT\n"
+    assert 'stop                    "!"' in gptoss("show", "mine", "--parameters").out
+    text = gptoss("show", "mine").out
+    for words in ("architecture    gpt-oss", "parameters      8,4", "quantization    MXFP4", "user: hi"):
+        assert words in text
+    assert gptoss("where", "mine").out == f"{TINY}\n"
+
+
+def test_what_show_prints_makes_the_same_model(gptoss: Gptoss) -> None:
+    gptoss("create", "mine", "-f", "-", stdin=TEXT)
+    printed = gptoss("show", "mine", "--modelfile").out
+    assert gptoss("create", "again", "-f", "-", stdin=printed).code == 0
+    assert gptoss("show", "again", "--modelfile").out == printed
+    same = shown(gptoss, "again") | {"name": "mine", "modified": ""}
+    assert same == shown(gptoss, "mine") | {"modified": ""}
+
+
+def test_a_model_builds_on_another_and_outlives_it(gptoss: Gptoss) -> None:
+    gptoss("create", "mine", "-f", "-", stdin=TEXT)
+    gptoss("create", "child", "-f", "-", stdin='FROM mine\nSYSTEM ""\nPARAMETER num_ctx 8192\n')
+    gptoss("rm", "mine")
+    told = shown(gptoss, "child")
+    assert told["system"] is None
+    assert told["parameters"] == {"temperature": 0.0, "stop": ["!"], "num_ctx": 8192}
+    assert gptoss("run", "child", "hello").out == "Hello\n"
+
+
+def test_a_path_is_relative_to_the_modelfile_and_weights_may_go(gptoss: Gptoss, tmp_path: Path) -> None:
+    folder = tmp_path / "我的 模型"
+    folder.mkdir()
+    shutil.copy(TINY, folder / "w.gguf")
+    (folder / "Modelfile").write_text("FROM ./w.gguf\nPARAMETER temperature 0\n")
+    assert gptoss("create", "mine", "-f", "我的 模型/Modelfile").code == 0
+    assert gptoss("run", "mine", "hello").out.startswith("Hello!")
+    assert gptoss("where", "mine").out == f"{folder / 'w.gguf'}\n"
+    (folder / "w.gguf").unlink()
+    gone = gptoss("run", "mine", "hello")
+    assert gone.code == 3
+    assert "the weights of mine are gone" in gone.err
+    mine = json.loads(gptoss("list", "--json").out)[0]
+    assert (mine["name"], mine["weights"], bool(mine["problem"])) == ("mine", None, True)
+    assert gptoss("rm", "mine").code == 0
+
+
+def test_list_is_for_programs_when_no_terminal_sees_it(gptoss: Gptoss) -> None:
+    gptoss("create", "mine", "--preset", "coder", "--from", "tiny")
+    rows = [line.split("\t") for line in gptoss("ls").out.splitlines()]
+    assert [row[:2] for row in rows] == [["mine", "5.8 MB"], ["tiny", "5.8 MB"]]
+    assert gptoss("list", "mi", "-q").out == "mine\n"
+    told = json.loads(gptoss("list", "--json").out)
+    assert set(told[0]) == {"name", "base", "size_bytes", "modified", "weights", "problem"}
+
+
+@pytest.mark.parametrize("preset", sorted(presets()))
+def test_every_preset_that_comes_along_can_be_made_and_run(preset: str, gptoss: Gptoss) -> None:
+    made = gptoss("create", preset, "--preset", preset, "--from", "tiny")
+    assert (made.code, made.err) == (0, f"created {preset}\n")
+    file = modelfile.parse(presets()[preset])
+    assert file.source == "gpt-oss:20b"
+    assert presets()[preset].startswith("# ")
+    assert shown(gptoss, preset)["system"] == file.last("system")
+    answer = gptoss("run", preset, "--temperature", "0", "hello")
+    assert answer.code == 0
+    assert answer.out.strip()
+
+
+def test_the_presets_are_listed_with_their_purpose(gptoss: Gptoss) -> None:
+    lines = gptoss("create", "--list-presets").out.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(presets())
+    assert {"zh-tw", "coder", "translator", "commit-message", "json", "tutor"} <= set(presets())
+    assert all(len(line.split(maxsplit=1)[1]) > 10 for line in lines)
+    folder = Path(__file__).parent.parent / "modelfiles"
+    assert sorted(path.name for path in folder.iterdir()) == [f"{name}.Modelfile" for name in sorted(presets())]
+
+
+def test_check_makes_nothing(gptoss: Gptoss) -> None:
+    fine = gptoss("create", "--check", "-f", "-", stdin="FROM tiny\nPARAMETER tempature 1\n")
+    assert fine.code == 0
+    assert fine.err.splitlines() == [
+        "gptoss: standard input:2:1: unknown parameter tempature is left out; did you mean temperature?",
+        "standard input is fine",
+    ]
+    assert names(gptoss) == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "message"),
+    [
+        (("create", "x", "-f", "none"), None, 3, "no file at none"),
+        (("create", "x"), None, 3, "no file at Modelfile"),
+        (("create",), None, 2, "no name for the model"),
+        (("create", "x", "-f", "-"), "FRM tiny\n", 2, "standard input:1:1: unknown instruction FRM"),
+        (
+            ("create", "x", "-f", "-"),
+            "FROM tiny\nADAPTER a.gguf\n",
+            2,
+            "standard input:2:1: ADAPTER cannot be used yet",
+        ),
+        (("create", "x", "-f", "-"), "FROM gpt-oss:20b\n", 3, "gpt-oss:20b is not on this machine"),
+        (("create", "x", "-f", "-"), "FROM none\n", 3, "unknown model none"),
+        (("create", "a b", "-f", "-"), "FROM tiny\n", 2, "'a b' is no model name"),
+        (("create", "tiny", "-f", "-"), "FROM tiny\n", 2, "tiny is the name of a model that exists"),
+        (("create", "gpt-oss:20b", "-f", "-"), "FROM tiny\n", 2, "gpt-oss:20b is the name of a model that exists"),
+        (("create", "x", "--preset", "none"), None, 3, "unknown preset none"),
+        (("create", "x", "--preset", "json", "-f", "-"), "", 2, "give one of them"),
+        (("show", "none"), None, 3, "unknown model none"),
+        (("show", "tiny", "--json", "--system"), None, 2, "only one of"),
+        (("cp", "none", "x"), None, 3, "unknown model none"),
+        (("cp", "tiny", "tiny"), None, 2, "tiny is the name of a model that exists"),
+        (("rm", "none"), None, 3, "unknown model none"),
+        (("rm", "tiny"), None, 2, "tiny is built in"),
+        (("where", "none"), None, 3, "unknown model none"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    arguments: tuple[str, ...], stdin: str | None, code: int, message: str, gptoss: Gptoss
+) -> None:
+    result = gptoss(*arguments, stdin=stdin)
+    assert (result.code, result.out) == (code, "")
+    assert message in result.err
+    assert names(gptoss) == ["tiny"]
+
+
+def test_an_error_shows_the_line_and_leaves_the_old_model(gptoss: Gptoss, tmp_path: Path) -> None:
+    gptoss("create", "mine", "-f", "-", stdin=TEXT)
+    before = shown(gptoss, "mine")
+    shutil.copy(Path(__file__).parent / "data/broken.Modelfile", tmp_path)
+    broken = gptoss("create", "mine", "-f", "broken.Modelfile")
+    assert broken.code == 2
+    assert broken.err.splitlines() == [
+        "gptoss: broken.Modelfile:4:1: unknown instruction SYTEM",
+        "  SYTEM 你是助理",
+        "  ^",
+        "  did you mean SYSTEM?",
+    ]
+    assert shown(gptoss, "mine") == before
+
+
+def test_one_of_several_that_cannot_be_removed_does_not_stop_the_others(gptoss: Gptoss) -> None:
+    for name in ("a", "b"):
+        gptoss("create", name, "-f", "-", stdin="FROM tiny\n")
+    result = gptoss("rm", "a", "none", "b")
+    assert result.code == 3
+    assert names(gptoss) == ["tiny"]
