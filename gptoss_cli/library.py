@@ -137,11 +137,17 @@ class Library:
             made = Modelfile((Command("from", self.find(source).base),))
         self._store.put(Manifest(new, made))
 
-    def remove(self, name: str) -> None:
-        """Forget the model `name`; its weights stay where they are. Raises ModelNotFound, BadInput."""
+    def check_removable(self, name: str) -> ModelName:
+        """Raises ModelNotFound when there is no such name, BadInput for one that cannot be removed."""
         if name == TINY:
             raise BadInput("tiny is built in and cannot be removed")
-        self._store.remove(ModelName.parse(name))
+        if (stored := self._stored(name)) is None:
+            raise ModelNotFound(f"unknown model {name or repr(name)}", hint="gptoss list shows what there is")
+        return stored
+
+    def remove(self, name: str) -> None:
+        """Forget the model `name`; its weights stay where they are. Raises as `check_removable`."""
+        self._store.remove(self.check_removable(name))
 
     def all(self) -> list[Listed]:
         """Named models, then those of the catalogue that are here, then `tiny`."""

@@ -140,6 +140,11 @@ def test_on_a_terminal_thoughts_are_a_line_that_collapses(home: Path) -> None:
     assert "The user writes" not in text
 
 
+def test_an_unknown_name_is_not_asked_about(home: Path) -> None:
+    code, seen = on_a_terminal(home, "rm", "nope")
+    assert (code, b"unknown model nope" in seen, b"Remove" in seen) == (3, True, False)
+
+
 def test_no_prompt_on_a_terminal_is_a_usage_error(home: Path) -> None:
     code, seen = on_a_terminal(home, "run")
     assert code == 2

@@ -99,9 +99,10 @@ def remove(
     known = opened()
     failed: GptossError | None = None
     for name in names:
-        if not yes and sys.stdin.isatty() and not typer.confirm(f"Remove {terminal.safe(name)}?", err=True):
-            continue
         try:
+            known.check_removable(name)
+            if not yes and sys.stdin.isatty() and not typer.confirm(f"Remove {terminal.safe(name)}?", err=True):
+                continue
             known.remove(name)
         except GptossError as error:
             failed = failed or error

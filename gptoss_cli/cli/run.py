@@ -19,7 +19,7 @@ from gptoss_cli.files import check_writable, write_whole
 from gptoss_cli.library import Library, Model
 from gptoss_cli.messages import Event
 from gptoss_cli.session import Session
-from gptoss_cli.terminal import Screen, Shown, Viewer
+from gptoss_cli.terminal import Screen, Shown, Viewer, safe
 
 Text = str | None  # numbers too: options.typed reads them, and says with the value what is wrong
 Whole = int | None
@@ -151,17 +151,22 @@ def _stream(name: str, events: Iterator[Event], view: Viewer, out: Path | None) 
                 view.see(event)
             lines.append(line)
             if not out and line:
-                sys.stdout.write(line)
-                sys.stdout.flush()
+                _write(line)
     except GptossError as error:
         lines.append(output.error_line(error.code, str(error), error.hint))
         if not out:
-            sys.stdout.write(lines[-1])
+            _write(lines[-1])
         raise
     finally:
         view.finish()
     if out:
         write_whole(out, "".join(lines))
+
+
+def _write(text: str) -> None:
+    """JSON on stdout; JSON itself escapes ESC, not the controls above it."""
+    sys.stdout.write(safe(text) if sys.stdout.isatty() else text)
+    sys.stdout.flush()
 
 
 def _finish(shown: Shown, name: str, *, out: Path | None, as_json: bool, as_jsonl: bool, verbose: bool) -> None:
@@ -175,8 +180,7 @@ def _finish(shown: Shown, name: str, *, out: Path | None, as_json: bool, as_json
     if out and not as_jsonl and (as_json or shown.answer):
         write_whole(out, text)
     elif as_json:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        _write(text)
     if verbose:
         for line in output.statistics(shown):
             print(line, file=sys.stderr)
