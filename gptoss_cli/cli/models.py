@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from gptoss_cli import gguf, library, terminal, weights
+from gptoss_cli import gguf, terminal, weights
 from gptoss_cli.config import Places
 from gptoss_cli.errors import BadInput, GptossError
-from gptoss_cli.library import Library, Listed, Model
+from gptoss_cli.library import Library
+from gptoss_cli.library.model import TINY, Listed, Model, described, size_of
 from gptoss_cli.modelfile import Modelfile
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
@@ -60,7 +61,7 @@ def show(
         raise BadInput("only one of --modelfile, --system, --parameters, --template, --license and --json can be given")
     model = opened().find(name)
     told = model_object(model)
-    file = library.described(model)
+    file = described(model)
     if as_json:
         _print(json.dumps(told, ensure_ascii=False))
     elif modelfile:
@@ -116,7 +117,7 @@ def model_object(model: Model) -> dict[str, Any]:
     """What --json says of a model; the keys are stable."""
     header = gguf.Header.read(model.weights)
     weights.check_usable(header)
-    file = library.described(model)
+    file = described(model)
     return {
         "name": model.name,
         "base": model.base,
@@ -126,7 +127,7 @@ def model_object(model: Model) -> dict[str, Any]:
         ),
         "quantization": header.quantization,
         "context_length": header.values.get(f"{header.architecture}.context_length"),
-        "size_bytes": library.size_of(model.weights),
+        "size_bytes": size_of(model.weights),
         "weights": str(model.weights),
         "modified": model.modified or None,
         "system": model.system or None,
@@ -161,7 +162,7 @@ def age(moment: str) -> str:
 
 
 def place(listed: Listed) -> str:
-    if listed.name == library.TINY:
+    if listed.name == TINY:
         return "built in"
     return str(listed.weights) if listed.base == str(listed.weights) else f"{listed.base}: {listed.weights}"
 

@@ -16,7 +16,8 @@ from gptoss_cli.cli import output, prompts
 from gptoss_cli.config import Places, Settings, read_file
 from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.files import check_writable, write_whole
-from gptoss_cli.library import Library, Model
+from gptoss_cli.library import Library
+from gptoss_cli.library.model import Model
 from gptoss_cli.messages import Event
 from gptoss_cli.session import Session
 from gptoss_cli.terminal import Screen, Shown, Viewer, safe

@@ -1,52 +1,16 @@
 """The verbs on models: find, open, create, copy, remove, list. A reply is made by chat."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
 
-from gptoss_cli import gguf, hub, modelfile, names, preset, vocabulary, weights
+from gptoss_cli import gguf, names, preset, vocabulary, weights
 from gptoss_cli.chat import LocalChat
 from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.errors import BadInput, ModelNotFound
+from gptoss_cli.library.model import TINY, Listed, Model, cached, from_catalogue, size_of, time_of, tiny
 from gptoss_cli.modelfile import Command, Modelfile, Remark
 from gptoss_cli.names import ModelName
 from gptoss_cli.store import Damaged, Manifest, Store
-
-TINY = "tiny"
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model on this machine: weights, what its preset sets (option names to values), what a user should be told.
-
-    base: what a FROM line would say. modelfile: of a named model, all that is set on top of the base.
-    """
-
-    name: str
-    weights: Path
-    preset: Mapping[str, object]
-    notice: str | None = None
-    is_fallback: bool = False
-    base: str = ""
-    modelfile: Modelfile | None = None
-    modified: str = ""
-    system: str | None = None
-    messages: tuple[tuple[str, str], ...] = ()
-    gpu_layers: int = -1
-    threads: int | None = None
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A model in a list. weights: None when they are not on this machine; problem: why it cannot be used, if so."""
-
-    name: str
-    base: str
-    weights: Path | None
-    size_bytes: int | None
-    modified: str
-    problem: str | None = None
 
 
 class Library:
@@ -68,11 +32,11 @@ class Library:
         Raises ModelNotFound when it is unknown or not here, GptossError for a manifest that is damaged.
         """
         if name == TINY:
-            return _tiny()
+            return tiny()
         if (stored := self._stored(name)) is not None:
             return self._named(self._store.get(stored))
         if names.canonical(name):
-            return _from_catalogue(name)
+            return from_catalogue(name)
         path = Path(name).expanduser()
         if path.is_file():
             return Model(path.name, path, {}, base=str(path.resolve()))
@@ -88,9 +52,9 @@ class Library:
     def default(self) -> Model:
         """The model for a prompt without one: a gpt-oss that is here, else `tiny`, whose notice then says so."""
         for name in names.BUILDS:
-            if (path := _cached(name)) is not None:
+            if (path := cached(name)) is not None:
                 return Model(name, path, {}, base=name)
-        return _tiny(fallback=True)
+        return tiny(fallback=True)
 
     def open(
         self, model: Model, *, num_ctx: int | None = None, gpu_layers: int | None = None, threads: int | None = None
@@ -153,10 +117,10 @@ class Library:
         """Named models, then those of the catalogue that are here, then `tiny`."""
         listed = [self._listed(each) for each in self._store.all()]
         for name in names.BUILDS:
-            if (path := _cached(name)) is not None:
-                listed.append(Listed(name, name, path, size_of(path), _time_of(path)))
-        tiny = _tiny()
-        return [*listed, Listed(TINY, TINY, tiny.weights, size_of(tiny.weights), "")]
+            if (path := cached(name)) is not None:
+                listed.append(Listed(name, name, path, size_of(path), time_of(path)))
+        built_in = tiny()
+        return [*listed, Listed(TINY, TINY, built_in.weights, size_of(built_in.weights), "")]
 
     # one step each
 
@@ -188,9 +152,9 @@ class Library:
 
     def _weights(self, base: str, name: str) -> Model:
         if base == TINY:
-            return _tiny()
+            return tiny()
         if names.canonical(base):
-            return _from_catalogue(base)
+            return from_catalogue(base)
         if not Path(base).is_file():
             raise ModelNotFound(f"the weights of {name} are gone: {base}", hint=f"gptoss rm {name} forgets the name")
         return Model(base, Path(base), {}, base=base)
@@ -216,56 +180,12 @@ class Library:
         return self.find(source).base, None
 
 
-def size_of(path: Path) -> int:
-    """Bytes of the file, and of the other parts when it is the first of a split one."""
-    return sum(part.stat().st_size for part in weights.parts(path))
-
-
-def described(model: Model) -> Modelfile:
-    """The Modelfile that makes the same model."""
-    return model.modelfile or modelfile.Modelfile((Command("from", model.base),))
-
-
 def _own_name(text: str) -> ModelName:
     """A name that a user may give. Raises BadInput."""
     name = ModelName.parse(text)
     if str(name).lower() == TINY or names.canonical(text):
         raise BadInput(f"{text} is the name of a model that exists; choose another")
     return name
-
-
-def _tiny(fallback: bool = False) -> Model:
-    path = Path(str(resources.files("gptoss_cli") / "models" / "tiny.gguf"))
-    toy = "tiny is a toy of a few megabytes that knows gptoss and little else"
-    if fallback:
-        notice = f"no gpt-oss model on this machine, so the built-in one answers: {toy}"
-    else:
-        notice = toy
-    # greedy: the same answer every time
-    return Model(TINY, path, {"temperature": 0.0}, notice, fallback, base=TINY)
-
-
-def _from_catalogue(name: str) -> Model:
-    canonical = names.canonical(name) or name
-    path = _cached(canonical)
-    if path is None:
-        raise ModelNotFound(
-            f"{name} is not on this machine",
-            hint=f"fetch it with: hf download {names.BUILDS[canonical][0]}   or try the built-in model: tiny",
-        )
-    return Model(name, path, {}, base=canonical)
-
-
-def _cached(name: str) -> Path | None:
-    """Weights of a build in the shared Hugging Face cache, from whichever of its repositories."""
-    found = (hub.cached(repository) for repository in names.BUILDS[name])
-    return next((path for path in found if path is not None), None)
-
-
-def _time_of(path: Path) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
 
 
 def _looks_like_path(word: str) -> bool:

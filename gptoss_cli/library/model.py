@@ -1,0 +1,89 @@
+"""A model on this machine: its weights, and what is set on top of them. Finds those that have no manifest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from gptoss_cli import hub, names, weights
+from gptoss_cli.errors import ModelNotFound
+from gptoss_cli.modelfile import Command, Modelfile
+
+TINY = "tiny"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model on this machine: weights, what its preset sets (option names to values), what a user should be told.
+
+    base: what a FROM line would say. modelfile: of a named model, all that is set on top of the base.
+    """
+
+    name: str
+    weights: Path
+    preset: Mapping[str, object]
+    notice: str | None = None
+    is_fallback: bool = False
+    base: str = ""
+    modelfile: Modelfile | None = None
+    modified: str = ""
+    system: str | None = None
+    messages: tuple[tuple[str, str], ...] = ()
+    gpu_layers: int = -1
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model in a list. weights: None when they are not on this machine; problem: why it cannot be used, if so."""
+
+    name: str
+    base: str
+    weights: Path | None
+    size_bytes: int | None
+    modified: str
+    problem: str | None = None
+
+
+def size_of(path: Path) -> int:
+    """Bytes of the file, and of the other parts when it is the first of a split one."""
+    return sum(part.stat().st_size for part in weights.parts(path))
+
+
+def described(model: Model) -> Modelfile:
+    """The Modelfile that makes the same model."""
+    return model.modelfile or Modelfile((Command("from", model.base),))
+
+
+def tiny(fallback: bool = False) -> Model:
+    path = Path(str(resources.files("gptoss_cli") / "models" / "tiny.gguf"))
+    toy = "tiny is a toy of a few megabytes that knows gptoss and little else"
+    if fallback:
+        notice = f"no gpt-oss model on this machine, so the built-in one answers: {toy}"
+    else:
+        notice = toy
+    # greedy: the same answer every time
+    return Model(TINY, path, {"temperature": 0.0}, notice, fallback, base=TINY)
+
+
+def from_catalogue(name: str) -> Model:
+    canonical = names.canonical(name) or name
+    path = cached(canonical)
+    if path is None:
+        raise ModelNotFound(
+            f"{name} is not on this machine",
+            hint=f"fetch it with: hf download {names.BUILDS[canonical][0]}   or try the built-in model: tiny",
+        )
+    return Model(name, path, {}, base=canonical)
+
+
+def cached(name: str) -> Path | None:
+    """Weights of a build in the shared Hugging Face cache, from whichever of its repositories."""
+    found = (hub.cached(repository) for repository in names.BUILDS[name])
+    return next((path for path in found if path is not None), None)
+
+
+def time_of(path: Path) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
