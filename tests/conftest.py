@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,11 @@ from gptoss_cli import vocabulary
 from gptoss_cli.harmony.tokenizer import O200K_HARMONY_SIZE, O200K_HARMONY_SPECIALS, Tokenizer
 
 pytest_plugins = ["random_model"]
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # a shell starts what it puts in the background (`make test &` in a script) with Ctrl-C ignored, and the programs
+    # that the tests start would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = Path(__file__).parent.parent / "gptoss_cli/models/tiny.gguf"
 
