@@ -20,6 +20,7 @@ LONGEST_NAME = 65535  # of a key; docs/gguf.md
 # what keeps memory bounded whatever a file claims; gpt-oss-120b has a header of 13 MB, 40 keys, 687 tensors and
 # 446,189 merges
 LARGEST_HEADER = 128 * 2**20
+LONGEST_TEXT = 4 * 2**20  # of a value; a chat template has some 10 kB
 MOST_ENTRIES = 65536
 MOST_TEXTS = 4 * 2**20
 
@@ -203,7 +204,7 @@ class _Reader:
     def pairs(self, count: int) -> Iterator[tuple[str, Value]]:
         seen = set()
         for _ in range(count):
-            key = self._text(LONGEST_NAME)
+            key = self._text()
             if key in seen:
                 raise self._damaged(f"the key {key!r} occurs twice")
             seen.add(key)
@@ -222,7 +223,7 @@ class _Reader:
             yield tensor
 
     def _tensor(self) -> Tensor:
-        name = self._text(LONGEST_NAME)
+        name = self._text()
         (n_dims,) = self._take("I")
         if not 1 <= n_dims <= MOST_DIMENSIONS:
             raise self._damaged(f"tensor {name!r} has {n_dims:,} dimensions")
@@ -240,7 +241,7 @@ class _Reader:
 
     def _value(self, kind: int, key: str) -> Value:
         if kind == STRING:
-            return self._text()
+            return self._text(LONGEST_TEXT, "text")
         if kind == ARRAY:
             return self._array(key)
         if kind not in SCALARS:
@@ -278,12 +279,12 @@ class _Reader:
             raise self._ends("a list of texts")
         self.place = place
 
-    def _text(self, longest: int | None = None) -> str:
+    def _text(self, longest: int = LONGEST_NAME, what: str = "name") -> str:
         (length,) = self._take("Q")
-        if longest is not None and length > longest:
-            raise self._damaged(f"a name of {length:,} bytes")
         if length > self._end - self.place:
-            raise self._ends(f"a text of {length:,} bytes")
+            raise self._ends(f"a {what} of {length:,} bytes")
+        if length > longest:
+            raise self._damaged(f"a {what} of {length:,} bytes")
         text = self._data[self.place : self.place + length]
         self.place += length
         try:

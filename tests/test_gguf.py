@@ -3,6 +3,7 @@
 import ctypes
 import struct
 import time
+import tracemalloc
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
@@ -153,6 +154,19 @@ def test_a_file_of_gigabytes_that_is_all_header_is_refused_without_reading_it(tm
         file.truncate(2**35)  # sparse: takes no room
     with pytest.raises(BadInput, match="is damaged: a text of 17,179,869,184 bytes at byte 45 of its header"):
         Header.read(path)
+
+
+def test_a_text_of_many_megabytes_is_refused_without_reading_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.gguf"
+    with path.open("wb") as file:
+        file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + pair("k", struct.pack("<IQ", 8, 10**8)))
+        file.truncate(2**27)
+    tracemalloc.start()
+    with pytest.raises(BadInput, match="is damaged: a text of 100,000,000 bytes"):
+        Header.read(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10**6
 
 
 def test_a_list_of_millions_of_empty_texts_is_refused(tmp_path: Path) -> None:
