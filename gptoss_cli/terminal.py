@@ -97,15 +97,24 @@ class Viewer:
     """Takes the events of one reply, shows them, and keeps what was said; `finish` in every case."""
 
     def __init__(
-        self, screen: Screen, *, show_thinking: bool = False, show_answer: bool = True, started: float | None = None
+        self,
+        screen: Screen,
+        *,
+        show_thinking: bool = False,
+        hide_thinking: bool = False,
+        show_answer: bool = True,
+        started: float | None = None,
     ) -> None:
-        """started: what the times of `Shown` count from, by time.monotonic; None is now."""
+        """show_thinking: the thoughts themselves; hide_thinking: not even a sign of them, and it wins.
+
+        started: what the times of `Shown` count from, by time.monotonic; None is now.
+        """
         self._screen = screen
-        self._show_thinking = show_thinking
+        self._show_thinking = show_thinking and not hide_thinking
+        self._hide_thinking = hide_thinking
         self._show_answer = show_answer
         self._line = _LiveLine(screen)
         self._started = time.monotonic() if started is None else started
-        self._unlabelled = ""
         self._message = ""  # of the final channel, as far as it streamed
         self._aside = False  # stderr stands inside a line
         self.shown = Shown()
@@ -153,7 +162,7 @@ class Viewer:
         return time.monotonic() - self._started
 
     def _thought_s(self) -> float | None:
-        if self.shown.thinking_at is None or self._show_thinking:
+        if self.shown.thinking_at is None or self._show_thinking or self._hide_thinking:
             return None
         end = self.shown.answer_at if self.shown.answer_at is not None else self.shown.ended_at
         return end - self.shown.thinking_at
@@ -175,7 +184,7 @@ class Viewer:
             self._line.clear()
             self._screen.dim(text)
             self._aside = not text.endswith("\n")
-        else:
+        elif not self._hide_thinking:
             self._line.thinking(self._now() - self.shown.thinking_at)
 
     def _remark(self, text: str) -> None:

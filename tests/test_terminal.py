@@ -28,12 +28,13 @@ def shown(
     out: bool = False,
     err: bool = False,
     show_thinking: bool = False,
+    hide_thinking: bool = False,
     quiet: bool = False,
     environment: dict[str, str] | None = None,
 ) -> tuple[str, str]:
     streams = Stream(out), Stream(err)
     screen = Screen(*streams, {"TERM": "xterm", "LANG": "C.UTF-8"} | (environment or {}), quiet)
-    Viewer(screen, show_thinking=show_thinking).show(events)
+    Viewer(screen, show_thinking=show_thinking, hide_thinking=hide_thinking).show(events)
     return streams[0].getvalue(), streams[1].getvalue()
 
 
@@ -79,6 +80,14 @@ def test_no_colour_where_none_is_wanted(environment: dict[str, str]) -> None:
     _, err = shown(reply(thought="deep"), err=True, show_thinking=True, environment=environment)
     assert "\x1b[2m" not in err
     assert "deep\n" in err
+
+
+def test_hidden_thoughts_leave_no_sign() -> None:
+    out, err = shown(reply(), err=True, show_thinking=True, hide_thinking=True)
+    assert out == "Hi\n"
+    assert "Thought" not in err
+    assert "Thinking" not in err
+    assert "hm" not in err
 
 
 def test_a_dumb_terminal_has_no_live_line() -> None:

@@ -5,8 +5,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.files import check_writable, write_whole
 from gptoss_cli.library import Library
 from gptoss_cli.library.model import Model
-from gptoss_cli.messages import Event
+from gptoss_cli.messages import Done, Event
 from gptoss_cli.session import Session
 from gptoss_cli.terminal import Screen, Shown, Viewer, safe
 
@@ -107,10 +108,11 @@ def run(
             messages=chosen.messages,
             date=datetime.date.today().isoformat(),
         )
-        events = session.send(prompt)
+        events = _counted_from(started, session.send(prompt))
         view = Viewer(
             screen,
-            show_thinking=show_thinking and not hide_thinking,
+            show_thinking=show_thinking,
+            hide_thinking=hide_thinking,
             show_answer=not (as_json or as_jsonl or out),
             started=started,
         )
@@ -142,6 +144,18 @@ def _choose(library: Library, name: str | None, defaults: dict[str, object]) -> 
 def _tell_about(model: Model, screen: Screen) -> None:
     if model.notice and (screen.err_is_terminal or model.is_fallback):
         screen.say(model.notice)
+
+
+def _counted_from(started: float, events: Generator[Event, None, None]) -> Generator[Event, None, None]:
+    """`events`, the time to the first token counted from `started`: who asks once waits for the load as well."""
+    before_s = time.monotonic() - started
+    with closing(events):
+        for event in events:
+            match event:
+                case Done(timings=timings) if timings.first_token_s:
+                    yield replace(event, timings=replace(timings, first_token_s=before_s + timings.first_token_s))
+                case _:
+                    yield event
 
 
 def _stream(name: str, events: Iterator[Event], view: Viewer, out: Path | None) -> None:
