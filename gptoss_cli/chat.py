@@ -200,9 +200,8 @@ class _StopStrings:
 
     def _delta(self, delta: Delta) -> Iterator[Delta | Message]:
         self._held += delta.text
-        places = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
-        if places:
-            self._held = self._held[: min(places)]
+        if (place := self._first(self._held)) is not None:
+            self._held = self._held[:place]
             self.hit = True
             yield from self._release(len(self._held), delta)
             yield Message(Role.ASSISTANT, (self._passed,), Channel.FINAL, end=End.END)
@@ -212,7 +211,15 @@ class _StopStrings:
     def _flush(self, message: Message) -> Iterator[Delta | Message]:
         yield from self._release(len(self._held), Delta(message.channel, ""))
         self._passed = ""
+        # text that had no channel until the reply was over comes here without having been a delta
+        if (place := self._first(message.text)) is not None:
+            self.hit = True
+            message = replace(message, content=(message.text[:place],), end=End.END)
         yield message
+
+    def _first(self, text: str) -> int | None:
+        """Where in `text` the first of the stop strings begins."""
+        return min((place for stop in self._stops if (place := text.find(stop)) >= 0), default=None)
 
     def _release(self, length: int, delta: Delta) -> Iterator[Delta]:
         text, self._held = self._held[:length], self._held[length:]

@@ -91,7 +91,7 @@ class _Turn:
             case Message():
                 self._messages.append(event)
                 self._partial = ""
-            case Delta(channel=Channel.FINAL, text=text):
+            case Delta(channel=Channel.FINAL, text=text, recipient=None):
                 self._partial += text
             case Done():
                 self.done = event
@@ -100,7 +100,8 @@ class _Turn:
 
     @property
     def answered(self) -> bool:
-        return any(message.channel is Channel.FINAL and message.text.strip() for message in self._messages)
+        finals = (each for each in self._messages if each.channel is Channel.FINAL and each.recipient is None)
+        return any(each.text.strip() for each in finals)
 
     def kept(self) -> list[Message]:
         """The messages, and a part of an answer that was interrupted; unfinished thoughts and calls are dropped."""
@@ -122,6 +123,8 @@ def _no_answer(done: Done, options: Options) -> NoAnswer:
             return NoAnswer(
                 f"no final answer within --max-tokens {options.max_tokens} (after {thought})", hint="raise --max-tokens"
             )
+        case "stop" if options.stop and done.usage.answer_tokens:
+            return NoAnswer("no final answer: it began with a stop text (--stop)", hint="ask for other stop texts")
         case "call":
             return NoAnswer("no final answer: the model called a tool that it was not offered", hint="ask again")
         case _:

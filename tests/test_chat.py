@@ -77,6 +77,12 @@ def test_the_answer_ends_before_a_stop_text(stops: tuple[str, ...], expected: st
     assert done(events).finish_reason == "stop"
 
 
+def test_an_answer_that_had_no_channel_ends_before_a_stop_text_too(o200k: Tokenizer) -> None:
+    events, _ = reply(o200k, "one two three<|return|>", Options(stop=("three", "two")))
+    assert [e.text for e in events if isinstance(e, Message)] == ["one "]
+    assert done(events).finish_reason == "stop"
+
+
 def test_a_stop_text_in_the_thoughts_does_not_stop(o200k: Tokenizer) -> None:
     events, _ = reply(o200k, REPLY, Options(stop=("a b",)))
     assert final_text(events) == "one two three"

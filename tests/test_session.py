@@ -1,6 +1,7 @@
 """A session keeps what was said, and never takes silence for an answer."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from scripted import ScriptedEngine
@@ -76,6 +77,7 @@ def test_an_answer_closed_early_is_kept_and_marked(o200k: Tokenizer) -> None:
         ("<|channel|>final<|message|><|return|>", "the model ended its turn without a final answer"),
         ("<|return|>", "the model ended its turn without a final answer"),
         ("<|channel|>commentary to=python code<|message|>1<|call|>", "the model called a tool that it was not offered"),
+        ("<|channel|>final to=python<|message|>1<|call|>", "the model called a tool that it was not offered"),
     ],
 )
 def test_no_answer_is_an_error_after_done(reply: str, message: str, o200k: Tokenizer) -> None:
@@ -85,6 +87,13 @@ def test_no_answer_is_an_error_after_done(reply: str, message: str, o200k: Token
     assert error is not None
     assert message in str(error)
     assert error.hint
+
+
+def test_an_answer_that_a_stop_text_swallows_says_so(o200k: Tokenizer) -> None:
+    talk, _ = session(o200k, f"{THOUGHT}<|channel|>final<|message|>One<|return|>")
+    talk.options = replace(talk.options, stop=("One",))
+    _, error = until_done(talk.send("go"))
+    assert str(error) == "no final answer: it began with a stop text (--stop)"
 
 
 def test_an_unfinished_thought_is_not_kept(o200k: Tokenizer) -> None:
