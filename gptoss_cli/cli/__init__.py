@@ -58,7 +58,8 @@ def main(
     """Run OpenAI's gpt-oss models from a terminal."""
     if version:
         print(f"gptoss {__version__}")
-    elif context.invoked_subcommand is None:
+        raise typer.Exit
+    if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)
 
