@@ -65,6 +65,9 @@ TENSOR_TYPES = {
     41: ("Q1_0", 128, 18),
     42: ("Q2_0", 64, 18),
 }
+# 4 was taken out of ggml; Ollama's first gpt-oss files have it for MXFP4 with the nibbles in the order of the
+# original checkpoint (github.com/ollama/ollama, ml/backend/ggml/ggml.go)
+OLLAMA_TYPES = {4: ("MXFP4_OLLAMA", 32, 17)}
 
 Scalar = bool | int | float | str
 
@@ -101,9 +104,11 @@ class Header:
         reader = _Reader(path, data)
         self.version, n_tensors, n_values = reader.preamble()
         self.values: Mapping[str, Value] = dict(reader.pairs(n_values))
+        self._extents = reader.extents
         alignment = self._alignment()
         self.tensors = tuple(reader.tensors(n_tensors, alignment))
-        self.data_start = _padded(reader.place, alignment)
+        self.alignment = alignment
+        self.data_start = padded(reader.place, alignment)
         self._check_extent()
 
     @classmethod
@@ -165,6 +170,11 @@ class Header:
             return []
         return list(struct.unpack_from(f"<{value.count}{SCALARS[value.kind]}", self._data, value.start))
 
+    def raw(self, key: str) -> bytes:
+        """The value at `key` as it stands in the file, its type (4 bytes) first. KeyError if there is none."""
+        start, end = self._extents[key]
+        return self._data[start:end]
+
     def _alignment(self) -> int:
         value = self.values.get("general.alignment", DEFAULT_ALIGNMENT)
         if isinstance(value, bool) or not isinstance(value, int) or value <= 0 or value & (value - 1):
@@ -188,6 +198,7 @@ class _Reader:
         self._data = data
         self._end = min(len(data), LARGEST_HEADER)
         self.place = 4
+        self.extents: dict[str, tuple[int, int]] = {}  # where each value begins, with its type, and ends
 
     def preamble(self) -> tuple[int, int, int]:
         (version,) = self._take("I")
@@ -208,8 +219,11 @@ class _Reader:
             if key in seen:
                 raise self._damaged(f"the key {key!r} occurs twice")
             seen.add(key)
+            start = self.place
             (kind,) = self._take("I")
-            yield key, self._value(kind, key)
+            value = self._value(kind, key)
+            self.extents[key] = (start, self.place)
+            yield key, value
 
     def tensors(self, count: int, alignment: int) -> Iterator[Tensor]:
         seen = set()
@@ -229,9 +243,10 @@ class _Reader:
             raise self._damaged(f"tensor {name!r} has {n_dims:,} dimensions")
         shape = self._take(f"{n_dims}Q")
         kind, offset = self._take("IQ")
-        if kind not in TENSOR_TYPES:
+        known = TENSOR_TYPES.get(kind) or OLLAMA_TYPES.get(kind)
+        if not known:
             raise BadInput(f"{self._path}: tensor {name!r} has the unknown type {kind}")
-        type_name, per_block, block_bytes = TENSOR_TYPES[kind]
+        type_name, per_block, block_bytes = known
         elements = math.prod(shape)
         if elements >= 2**63:
             raise self._damaged(f"tensor {name!r} has {' x '.join(map(str, shape))} elements")
@@ -348,5 +363,6 @@ def _looks_like(beginning: bytes) -> str:
     return f"begins with {text!r}" if text.isprintable() and text.isascii() else f"begins with {beginning[:8].hex(' ')}"
 
 
-def _padded(size: int, alignment: int) -> int:
+def padded(size: int, alignment: int) -> int:
+    """The next multiple of `alignment`."""
     return -(-size // alignment) * alignment

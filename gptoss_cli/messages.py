@@ -162,7 +162,7 @@ class Delta:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far something has come that keeps the user waiting; `stage` is `load` or `prompt`, each in its own unit."""
+    """How far something has come that keeps the user waiting; `stage` is `load`, `prompt` or `convert`."""
 
     stage: str
     done: int

@@ -10,6 +10,7 @@ from gptoss_cli.messages import Channel, Delta, Done, Event, Message, Notice, Pr
 
 REDRAW_S = 0.1  # decoding with all cores suffers from anything that is busy beside it
 SPINNER, ASCII_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
+STAGES = {"load": "Loading", "prompt": "Reading the prompt", "convert": "Converting"}
 DIM, PLAIN, CLEAR_LINE = "\x1b[2m", "\x1b[0m", "\r\x1b[K"
 
 # What can move a cursor, write a clipboard or reorder a line: C0 but tab and newline, DEL, C1, and the embeddings,
@@ -220,7 +221,7 @@ class _LiveLine:
         self._collapsed = False
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        what = "Loading" if stage == "load" else "Reading the prompt"
+        what = STAGES.get(stage, stage)
         share = f" {100 * done // total}%" if total else ""
         self._draw(f"{what}{share}")
 

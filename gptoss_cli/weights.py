@@ -37,7 +37,7 @@ def _why_unusable(header: Header) -> tuple[str, str | None] | None:
     if architecture == "gptoss":
         return (
             "is in Ollama's own layout (gptoss), which llama.cpp cannot read",
-            "download the original instead: hf download ggml-org/gpt-oss-20b-GGUF",
+            f"make a converted copy: gptoss import {header.path} --convert",
         )
     if architecture != "gpt-oss":
         return f"is a {architecture or 'nameless'} model; gptoss runs gpt-oss only", None

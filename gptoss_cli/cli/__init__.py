@@ -15,6 +15,7 @@ from gptoss_cli import __version__
 from gptoss_cli.cli import argv, models
 from gptoss_cli.cli.create import create
 from gptoss_cli.cli.debug import debug
+from gptoss_cli.cli.imports import import_models
 from gptoss_cli.cli.run import run
 from gptoss_cli.errors import GptossError, NetworkError
 from gptoss_cli.terminal import safe
@@ -39,6 +40,7 @@ app.command("ls", hidden=True)(models.list_models)
 app.command("show", short_help="What a model is.")(models.show)
 app.command("where", short_help="The file with a model's weights.")(models.where)
 app.command("cp", short_help="Give a model a second name.")(models.copy)
+app.command("import", short_help="Name models that other tools have here.")(import_models)
 app.command("rm", short_help="Forget models by name.")(models.remove)
 app.add_typer(debug)
 

@@ -38,12 +38,12 @@ def list_models(prefix: Prefix = "", as_json: Json = False, quiet: Quiet = False
     """
     models = [each for each in opened().all() if each.name.lower().startswith(prefix.lower())]
     if as_json:
-        _print(json.dumps([_listed_object(each) for each in models], ensure_ascii=False))
+        print_lines(json.dumps([_listed_object(each) for each in models], ensure_ascii=False))
     elif quiet:
-        _print(*(each.name for each in models))
+        print_lines(*(each.name for each in models))
     else:
         rows = [(each.name, size(each.size_bytes), age(each.modified), each.problem or place(each)) for each in models]
-        _print(*terminal.table(("NAME", "SIZE", "MODIFIED", "WEIGHTS"), rows, plain=not sys.stdout.isatty()))
+        print_lines(*terminal.table(("NAME", "SIZE", "MODIFIED", "WEIGHTS"), rows, plain=not sys.stdout.isatty()))
 
 
 def show(
@@ -63,24 +63,24 @@ def show(
     told = model_object(model)
     file = described(model)
     if as_json:
-        _print(json.dumps(told, ensure_ascii=False))
+        print_lines(json.dumps(told, ensure_ascii=False))
     elif modelfile:
-        _print(str(file).rstrip("\n"))
+        print_lines(str(file).rstrip("\n"))
     elif system:
-        _print(told["system"] or "")
+        print_lines(told["system"] or "")
     elif parameters:
-        _print(*_parameter_lines(file))
+        print_lines(*_parameter_lines(file))
     elif template:
-        _print(told["template"] or "")
+        print_lines(told["template"] or "")
     elif license:
-        _print(told["license"] or "")
+        print_lines(told["license"] or "")
     else:
-        _print(*_summary(told, file))
+        print_lines(*_summary(told, file))
 
 
 def where(name: Name) -> None:
     """The file that holds a model's weights; all of its parts when it is split."""
-    _print(*map(str, weights.parts(opened().find(name).weights)))
+    print_lines(*map(str, weights.parts(opened().find(name).weights)))
 
 
 def copy(
@@ -225,7 +225,7 @@ def _elements(shape: tuple[int, ...]) -> int:
     return count
 
 
-def _print(*lines: str) -> None:
+def print_lines(*lines: str) -> None:
     """Lines on stdout; on a terminal without anything that it would obey."""
     for line in lines:
         print(terminal.safe(line) if sys.stdout.isatty() else line)

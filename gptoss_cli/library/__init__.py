@@ -1,12 +1,14 @@
 """The verbs on models: find, open, create, copy, remove, list. A reply is made by chat."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gptoss_cli import gguf, names, preset, vocabulary, weights
+from gptoss_cli import finds, gguf, names, preset, vocabulary, weights
 from gptoss_cli.chat import LocalChat
 from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.errors import BadInput, ModelNotFound
+from gptoss_cli.library.adopt import Adoption, Outcomes
 from gptoss_cli.library.model import TINY, Listed, Model, cached, from_catalogue, size_of, time_of, tiny
 from gptoss_cli.modelfile import Command, Modelfile, Remark
 from gptoss_cli.names import ModelName
@@ -17,8 +19,8 @@ class Library:
     """The models of this machine. data: folder of the named ones; cache: of what makes a later start quick, or None."""
 
     def __init__(self, data: Path, cache: Path | None = None) -> None:
+        self._data, self._cache = data, cache
         self._store = Store(data)
-        self._cache = cache
 
     def known(self, word: str) -> bool:
         """Whether `word` names a model: `tiny`, one of the store or the catalogue, a `.gguf` or any file."""
@@ -100,6 +102,19 @@ class Library:
         else:
             made = Modelfile((Command("from", self.find(source).base),))
         self._store.put(Manifest(new, made))
+
+    def import_(
+        self, source: str, *, environment: Mapping[str, str], name: str | None = None, convert: bool = False
+    ) -> Outcomes:
+        """Register what is at a path, below a folder, or in the folders of a tool (finds.TOOLS); see library.adopt.
+
+        name: instead of one made of the file's. convert: make converted copies of files of Ollama's layout. Raises
+        ModelNotFound when there is nothing, BadInput, NetworkError when the disk is too full, EngineError.
+        """
+        adoption = Adoption(self._store, self._data, name=_own_name(name) if name else None, convert=convert)
+        if source in finds.TOOLS:
+            return adoption.of_tool(source, finds.folders(source, environment, Path.home()))
+        return adoption.of_path(source)
 
     def check_removable(self, name: str) -> ModelName:
         """Raises ModelNotFound when there is no such name, BadInput for one that cannot be removed."""
