@@ -10,6 +10,7 @@ from gptoss_cli.harmony import guard
 from gptoss_cli.harmony.parser import Parser
 from gptoss_cli.harmony.render import no_thinking, render
 from gptoss_cli.harmony.tokenizer import Tokenizer
+from gptoss_cli.language import translated
 from gptoss_cli.messages import (
     Channel,
     Conversation,
@@ -149,11 +150,12 @@ class _Reply:
         options, counts = self._options, self._counts
         reason = self._reason(timings)
         if options.max_thinking is not None and counts.thinking >= options.max_thinking and counts.thinking:
-            yield Notice(f"thoughts cut at {options.max_thinking} tokens (--max-thinking)")
+            yield Notice(translated("thoughts cut at {count} tokens (--max-thinking)", count=options.max_thinking))
         if reason == "length":
-            yield Notice(f"answer cut at {options.max_tokens} tokens (--max-tokens)")
+            yield Notice(translated("answer cut at {count} tokens (--max-tokens)", count=options.max_tokens))
         if reason == "context" and counts.answer:
-            yield Notice(f"answer cut: the context of {self._engine.info.n_ctx} tokens is full (--num-ctx)")
+            full = "answer cut: the context of {count} tokens is full (--num-ctx)"
+            yield Notice(translated(full, count=self._engine.info.n_ctx))
         usage = Usage(
             prompt_tokens=len(self._prompt.tokens),
             prompt_evaluated=timings.evaluated,

@@ -1,11 +1,15 @@
-"""Files written whole: a reader sees the old content or the new one, never half."""
+"""Files written whole: a reader sees the old content or the new one, never half; and a lock for their writers."""
 
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from gptoss_cli.errors import BadInput, NetworkError
+from gptoss_cli.errors import BadInput, GptossError, NetworkError
+
+LOCK_WITHIN_S = 10.0  # a writer holds it for milliseconds
 
 
 def check_writable(path: Path) -> None:
@@ -35,6 +39,22 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         kind = NetworkError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else BadInput
         raise kind(f"{path} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock at `path`, in a folder that exists; other processes of gptoss wait. Raises GptossError."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path, timeout=LOCK_WITHIN_S):
+            yield
+    except Timeout:
+        raise GptossError(
+            f"another gptoss holds {path} for more than {LOCK_WITHIN_S:.0f} s", hint="wait until it has ended"
+        ) from None
+    except OSError as error:
+        raise GptossError(f"{error.filename or path} cannot be written: {error.strerror}") from error
 
 
 def _replace(path: Path, text: str) -> None:

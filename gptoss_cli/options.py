@@ -45,6 +45,9 @@ class Options:
 
         Raises BadInput for an unknown name, a value of another type or out of its range.
         """
+        for name in values:
+            if name in LOADING:
+                raise BadInput(f"{name} is set when a model is loaded, not for one reply")
         given = {name: typed(name, value) for name, value in values.items()}
         sampled = {name: value for name, value in given.items() if name in SAMPLING_NAMES}
         other = {name: value for name, value in given.items() if name not in SAMPLING_NAMES}
@@ -70,27 +73,29 @@ LIMITS: dict[str, tuple[float, float]] = {
     "max_tokens": (1, 10_000_000),
     "max_thinking": (0, 10_000_000),
 }
+# of a model while it is loaded, not of one reply
+LOADING: dict[str, tuple[int, int]] = {"gpu_layers": (-1, 1_000_000), "threads": (1, 1024)}
 
 # spellings of the reasoning level that other tools use
 EFFORTS = {"none": "off", "false": "off", "minimal": "low", "true": "medium", "max": "high", "xhigh": "high"}
 
 
 def typed(name: str, value: object) -> object:
-    """`value` as the type of the option `name`, checked against its limits. Raises BadInput."""
+    """`value` as the type of the option `name` (LOADING's too), checked against its limits. Raises BadInput."""
     if name == "reasoning":
         return _effort(value)
     if name == "stop":
         return _stop(value)
     if name == "header_guard":
         return _boolean(name, value)
-    if name not in LIMITS:
+    if name not in LIMITS and name not in LOADING:
         raise BadInput(f"unknown option {name}", hint="known: " + ", ".join(sorted(NAMES)))
     return _number(name, value)
 
 
 def _number(name: str, value: object) -> float:
-    low, high = LIMITS[name]
-    kind = float if any(isinstance(bound, float) for bound in LIMITS[name]) else int
+    low, high = LOADING[name] if name in LOADING else LIMITS[name]
+    kind = float if isinstance(low, float) or isinstance(high, float) else int
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from gptoss_cli import modelfile
 from gptoss_cli.errors import BadInput, GptossError, ModelNotFound
-from gptoss_cli.files import write_whole
+from gptoss_cli.files import locked, write_whole
 from gptoss_cli.modelfile import Modelfile
 from gptoss_cli.names import ModelName
 
 SCHEMA = 1
-LOCK_WITHIN_S = 10.0  # a writer holds it for milliseconds
 
 
 @dataclass(frozen=True)
@@ -112,19 +111,12 @@ class Store:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout
-
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._folder / ".lock", timeout=LOCK_WITHIN_S):
-                yield
-        except Timeout:
-            raise GptossError(
-                f"another gptoss holds {self._folder / '.lock'} for more than {LOCK_WITHIN_S:.0f} s",
-                hint="wait until it has ended",
-            ) from None
         except OSError as error:
             raise GptossError(f"{error.filename or self._folder} cannot be written: {error.strerror}") from error
+        with locked(self._folder / ".lock"):
+            yield
 
     def _path(self, name: ModelName) -> Path:
         namespace, model, tag = name.parts

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from gptoss_cli.language import translated
 from gptoss_cli.messages import Channel, Delta, Done, Event, Message, Notice, Progress
 
 REDRAW_S = 0.1  # decoding with all cores suffers from anything that is busy beside it
@@ -29,16 +30,47 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, plain: bool) 
     """Lines of a table whose columns stand below each other; plain: no titles, a tab between, for programs."""
     if plain:
         return ["\t".join(row) for row in rows]
-    from rich.cells import cell_len
-
     lines = [titles, *rows]
-    widths = [max(cell_len(line[column]) for line in lines) for column in range(len(titles) - 1)]
+    widths = [max(cells(line[column]) for line in lines) for column in range(len(titles) - 1)]
     return [
-        "  ".join(
-            [*(text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=False)), line[-1]]
-        )
+        "  ".join([*(padded(text, width) for text, width in zip(line, widths, strict=False)), line[-1]])
         for line in lines
     ]
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal `text` takes: two for a Chinese character."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def padded(text: str, width: int) -> str:
+    """`text` with blanks behind it, `width` cells wide."""
+    return text + " " * (width - cells(text))
+
+
+_colour = "auto"
+
+
+def choose_colour(choice: str) -> None:
+    """`always`, `never` or `auto`, which asks the environment and the stream; for the whole process, once."""
+    global _colour
+    _colour = choice
+
+
+def wants_colour(environment: Mapping[str, str], plain: bool) -> bool:
+    """Whether a stream gets colour. plain: it is no terminal, or a dumb one.
+
+    In `auto`, NO_COLOR (no-color.org) goes before FORCE_COLOR (force-color.org), as Python itself has it.
+    """
+    if _colour != "auto":
+        return _colour == "always"
+    if environment.get("NO_COLOR"):
+        return False
+    return bool(environment.get("FORCE_COLOR")) or not plain
 
 
 @dataclass
@@ -55,7 +87,7 @@ class Screen:
         self.out_is_terminal = self.out.isatty()
         self.err_is_terminal = self.err.isatty()
         self.live = self.err_is_terminal and not dumb and not self.quiet
-        self.colour = self.live and not self.environment.get("NO_COLOR")
+        self.colour = not self.quiet and wants_colour(self.environment, dumb or not self.err_is_terminal)
         self.fancy = self._can_encode(SPINNER + "◇·")
 
     def _can_encode(self, text: str) -> bool:
@@ -221,21 +253,22 @@ class _LiveLine:
         self._collapsed = False
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        what = STAGES.get(stage, stage)
+        what = translated(STAGES.get(stage, stage))
         share = f" {100 * done // total}%" if total else ""
         self._draw(f"{what}{share}")
 
     def thinking(self, seconds: float) -> None:
         self._tokens += 1
         dot = "·" if self._screen.fancy else "-"
-        self._draw(f"Thinking {seconds:.0f}s {dot} {self._tokens} tok")
+        told = translated("Thinking {seconds:.0f}s {dot} {tokens} tok", seconds=seconds, dot=dot, tokens=self._tokens)
+        self._draw(told)
 
     def collapse(self, thought_s: float | None) -> None:
         """Once: the line gives way to how long it took, or to nothing."""
         self.clear()
         if self._screen.live and thought_s is not None and not self._collapsed:
             mark = "◇" if self._screen.fancy else "*"
-            self._screen.dim(f"{mark} Thought for {thought_s:.1f} s")
+            self._screen.dim(f"{mark} {translated('Thought for {seconds:.1f} s', seconds=thought_s)}")
             self._screen.err.write("\n")
             self._screen.err.flush()
             self._collapsed = True

@@ -56,6 +56,7 @@ ENGINES = "numpy llama_cpp huggingface_hub prompt_toolkit tiktoken"
         (["--help"], f"rich {ENGINES}", "run"),
         (["run", "--help"], f"rich {ENGINES}", "--reasoning"),
         (["run", "none", "hello"], ENGINES, ""),
+        (["config", "list"], f"rich tomlkit filelock {ENGINES}", "temperature"),
     ],
 )
 def test_a_command_starts_without_what_it_does_not_need(arguments: list[str], heavy: str, printed: str) -> None:

@@ -12,11 +12,12 @@ from typing import NoReturn
 import typer
 
 from gptoss_cli import __version__
-from gptoss_cli.cli import argv, models
+from gptoss_cli.cli import appearance, argv, models
 from gptoss_cli.cli.create import create
 from gptoss_cli.cli.debug import debug
 from gptoss_cli.cli.imports import import_models
 from gptoss_cli.cli.run import run
+from gptoss_cli.cli.settings import config
 from gptoss_cli.errors import GptossError, NetworkError
 from gptoss_cli.terminal import safe
 
@@ -42,6 +43,7 @@ app.command("where", short_help="The file with a model's weights.")(models.where
 app.command("cp", short_help="Give a model a second name.")(models.copy)
 app.command("import", short_help="Name models that other tools have here.")(import_models)
 app.command("rm", short_help="Forget models by name.")(models.remove)
+app.add_typer(config)
 app.add_typer(debug)
 
 # Typer vendors click privately; its public BadParameter leads to the base of all usage errors
@@ -56,6 +58,9 @@ class Terminated(BaseException):
 def main(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", "-V", help="Print the version."),
+    color: str = typer.Option(
+        None, "--color", metavar="WHEN", help="auto, always or never; it may also stand behind the command."
+    ),
 ) -> None:
     """Run OpenAI's gpt-oss models from a terminal."""
     if version:
@@ -64,6 +69,8 @@ def main(
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)
+    if not {"-h", "--help"} & set(context.args):
+        appearance.choose(color)
 
 
 def run_app(arguments: Sequence[str]) -> int:

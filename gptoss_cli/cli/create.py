@@ -1,5 +1,6 @@
 """`gptoss create`: a model from a Modelfile."""
 
+import json
 import sys
 from importlib import resources
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from gptoss_cli import modelfile, terminal
 from gptoss_cli.cli.models import opened
 from gptoss_cli.errors import BadInput, ModelNotFound
+from gptoss_cli.language import translated
 from gptoss_cli.modelfile import Remark
 
 SUFFIX = ".Modelfile"
@@ -23,14 +25,14 @@ def create(
     preset: Annotated[Text, typer.Option("--preset", metavar="PRESET", help="One that comes with gptoss.")] = None,
     list_presets: Annotated[bool, typer.Option("--list-presets", help="The presets that come with gptoss.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Only say whether it could be made.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text, of --list-presets.")] = False,
 ) -> None:
     """Make the model NAME from a Modelfile: a model to start from, parameters, a system text, messages.
 
     Weights are not copied. A model of that name is replaced.
     """
     if list_presets:
-        for each in sorted(presets()):
-            print(f"{each:<16}{_purpose(presets()[each])}")
+        _list_presets(as_json)
         return
     if name is None and not check:
         raise BadInput("no name for the model", hint="gptoss create NAME -f FILE")
@@ -44,7 +46,8 @@ def create(
     else:
         remarks = library.create(name, parsed, folder, source)
     _tell(remarks, called)
-    done = f"{called} is fine" if check or name is None else f"created {name}"
+    fine = check or name is None
+    done = translated("{file} is fine", file=called) if fine else translated("created {name}", name=name)
     print(terminal.safe(done), file=sys.stderr)
 
 
@@ -56,6 +59,16 @@ def presets() -> dict[str, str]:
         for each in folder.iterdir()
         if each.name.endswith(SUFFIX)
     }
+
+
+def _list_presets(as_json: bool) -> None:
+    found = sorted((name, _purpose(text)) for name, text in presets().items())
+    if as_json:
+        print(json.dumps([{"name": name, "purpose": purpose} for name, purpose in found], ensure_ascii=False))
+        return
+    titles = (translated("PRESET"), translated("PURPOSE"))
+    for line in terminal.table(titles, found, plain=not sys.stdout.isatty()):
+        print(line)
 
 
 def _purpose(text: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ import typer
 from gptoss_cli import gguf, terminal, weights
 from gptoss_cli.config import Places
 from gptoss_cli.errors import BadInput, GptossError
+from gptoss_cli.language import translated
 from gptoss_cli.library import Library
 from gptoss_cli.library.model import TINY, Listed, Model, described, size_of
 from gptoss_cli.modelfile import Modelfile
@@ -22,7 +24,17 @@ Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True)]
 Names = Annotated[list[str], typer.Argument(metavar="NAME", hidden=True)]
 Prefix = Annotated[str, typer.Argument(metavar="PREFIX", hidden=True)]
 
+Words = Callable[..., str]  # a format string and its fields to a text: `translated`, or as it is
+
 UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+AGES = (
+    (86400 * 365, "1 year ago", "{count} years ago"),
+    (86400 * 30, "1 month ago", "{count} months ago"),
+    (86400, "1 day ago", "{count} days ago"),
+    (3600, "1 hour ago", "{count} hours ago"),
+    (60, "1 minute ago", "{count} minutes ago"),
+)
 
 
 def opened() -> Library:
@@ -42,8 +54,14 @@ def list_models(prefix: Prefix = "", as_json: Json = False, quiet: Quiet = False
     elif quiet:
         print_lines(*(each.name for each in models))
     else:
-        rows = [(each.name, size(each.size_bytes), age(each.modified), each.problem or place(each)) for each in models]
-        print_lines(*terminal.table(("NAME", "SIZE", "MODIFIED", "WEIGHTS"), rows, plain=not sys.stdout.isatty()))
+        plain = not sys.stdout.isatty()
+        words = str.format if plain else translated  # what programs read stays English
+        rows = [
+            (each.name, size(each.size_bytes), age(each.modified, words), each.problem or place(each, words))
+            for each in models
+        ]
+        titles = [words(title) for title in ("NAME", "SIZE", "MODIFIED", "WEIGHTS")]
+        print_lines(*terminal.table(titles, rows, plain=plain))
 
 
 def show(
@@ -89,7 +107,7 @@ def copy(
 ) -> None:
     """Give a model a second name; weights are not copied."""
     opened().copy(source, target)
-    print(f"copied {terminal.safe(source)} to {terminal.safe(target)}", file=sys.stderr)
+    print(terminal.safe(translated("copied {source} to {target}", source=source, target=target)), file=sys.stderr)
 
 
 def remove(
@@ -102,13 +120,14 @@ def remove(
     for name in names:
         try:
             known.check_removable(name)
-            if not yes and sys.stdin.isatty() and not typer.confirm(f"Remove {terminal.safe(name)}?", err=True):
+            question = translated("Remove {name}?", name=terminal.safe(name))
+            if not yes and sys.stdin.isatty() and not typer.confirm(question, err=True):
                 continue
             known.remove(name)
         except GptossError as error:
             failed = failed or error
         else:
-            print(f"removed {terminal.safe(name)}", file=sys.stderr)
+            print(translated("removed {name}", name=terminal.safe(name)), file=sys.stderr)
     if failed:
         raise failed
 
@@ -149,21 +168,21 @@ def size(count: int | None) -> str:
     return f"{count} B"
 
 
-def age(moment: str) -> str:
+def age(moment: str, words: Words = str.format) -> str:
     """How long ago an ISO time was: `3 hours ago`; `-` for none."""
     if not moment:
         return "-"
     seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
-    for length, name in ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute")):
+    for length, one, several in AGES:
         if seconds >= length:
             count = int(seconds // length)
-            return f"{count} {name}{'s' if count > 1 else ''} ago"
-    return "just now"
+            return words(several if count > 1 else one, count=count)
+    return words("just now")
 
 
-def place(listed: Listed) -> str:
+def place(listed: Listed, words: Words = str.format) -> str:
     if listed.name == TINY:
-        return "built in"
+        return words("built in")
     return str(listed.weights) if listed.base == str(listed.weights) else f"{listed.base}: {listed.weights}"
 
 
@@ -180,22 +199,23 @@ def _listed_object(each: Listed) -> dict[str, object]:
 
 def _summary(told: dict[str, Any], file: Modelfile) -> list[str]:
     """A section per thing, as `ollama show` has them."""
+    words = translated if sys.stdout.isatty() else str.format
     count = told["parameter_count"]
     rows = [
-        ("architecture", str(told["architecture"])),
-        ("parameters", f"{count / 1e9:.1f} B" if count >= 1e9 else f"{count:,}"),
-        ("quantization", str(told["quantization"])),
-        ("context length", str(told["context_length"])),
-        ("size", size(told["size_bytes"])),
-        ("from", str(told["base"])),
-        ("weights", str(told["weights"])),
+        (words("architecture"), str(told["architecture"])),
+        (words("parameters"), f"{count / 1e9:.1f} B" if count >= 1e9 else f"{count:,}"),
+        (words("quantization"), str(told["quantization"])),
+        (words("context length"), str(told["context_length"])),
+        (words("size"), size(told["size_bytes"])),
+        (words("from"), str(told["base"])),
+        (words("weights"), str(told["weights"])),
     ]
-    lines = ["  Model", *(f"    {name:<16}{value}" for name, value in rows)]
+    lines = [f"  {words('Model')}", *(f"    {terminal.padded(name, 16)}{value}" for name, value in rows)]
     for title, body in (
-        ("Parameters", _parameter_lines(file)),
-        ("System", str(told["system"] or "").splitlines()),
-        ("Messages", [f"{role}: {text.splitlines()[0] if text else ''}" for role, text in file.messages]),
-        ("License", str(told["license"] or "").splitlines()[:2]),
+        (words("Parameters"), _parameter_lines(file)),
+        (words("System"), str(told["system"] or "").splitlines()),
+        (words("Messages"), [f"{role}: {text.splitlines()[0] if text else ''}" for role, text in file.messages]),
+        (words("License"), str(told["license"] or "").splitlines()[:2]),
     ):
         if body:
             lines += ["", f"  {title}", *(f"    {line}" for line in body)]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gptoss_cli.errors import BadInput
+from gptoss_cli.language import translated
 
 LARGEST_FILE_BYTES = 1_000_000  # a context of 131,072 tokens holds about half of it
 SILENT_AFTER_S = 2.0
@@ -51,7 +52,8 @@ def piped_text(*, quiet: bool) -> str | None:
         notice.cancel()
     text = data.decode("utf-8-sig", errors="replace")
     if "\ufffd" in text and not quiet:
-        print("gptoss: standard input is not all UTF-8; what is not was replaced", file=sys.stderr)
+        told = translated("standard input is not all UTF-8; what is not was replaced")
+        print(f"gptoss: {told}", file=sys.stderr)
     return text
 
 
@@ -64,7 +66,7 @@ def _is_pipe_or_file(descriptor: int) -> bool:
 
 
 def _say_waiting() -> None:
-    print("gptoss: waiting for standard input (-n leaves it alone)", file=sys.stderr)
+    print(f"gptoss: {translated('waiting for standard input (-n leaves it alone)')}", file=sys.stderr)
 
 
 def attachment(path: Path) -> str:

@@ -87,13 +87,22 @@ def run(
         "seed": seed,
         "stop": stop or None,
         "num_ctx": num_ctx,
+        "gpu_layers": gpu_layers,
+        "threads": threads,
         "header_guard": None if header_guard else False,
     }
-    settings = Settings.resolve(flags=flags, environment=os.environ, preset=chosen.preset, file=defaults)
+    settings = Settings.resolve(
+        flags=flags, environment=os.environ, preset=chosen.settings, file=defaults, model=chosen.name
+    )
     instructions = chosen.system if system is None else prompts.system_text(system)
     started = time.monotonic()
     with closing(
-        library.open(chosen, num_ctx=settings.options.num_ctx, gpu_layers=gpu_layers, threads=threads)
+        library.open(
+            chosen,
+            num_ctx=settings.options.num_ctx,
+            gpu_layers=settings.gpu_layers,
+            threads=settings.threads,
+        )
     ) as chat:
         asked = time.monotonic()
         prompt = prompts.compose(rest, None if no_stdin else prompts.piped_text(quiet=quiet), file or [])

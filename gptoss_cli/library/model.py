@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gptoss_cli import hub, names, weights
 from gptoss_cli.errors import ModelNotFound
+from gptoss_cli.language import translated
 from gptoss_cli.modelfile import Command, Modelfile
 
 TINY = "tiny"
@@ -31,6 +32,12 @@ class Model:
     messages: tuple[tuple[str, str], ...] = ()
     gpu_layers: int = -1
     threads: int | None = None
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What its preset sets: options, and how it is loaded."""
+        loading = {"gpu_layers": None if self.gpu_layers == -1 else self.gpu_layers, "threads": self.threads}
+        return {**self.preset, **{name: value for name, value in loading.items() if value is not None}}
 
 
 @dataclass(frozen=True)
@@ -57,9 +64,9 @@ def described(model: Model) -> Modelfile:
 
 def tiny(fallback: bool = False) -> Model:
     path = Path(str(resources.files("gptoss_cli") / "models" / "tiny.gguf"))
-    toy = "tiny is a toy of a few megabytes that knows gptoss and little else"
+    toy = translated("tiny is a toy of a few megabytes that knows gptoss and little else")
     if fallback:
-        notice = f"no gpt-oss model on this machine, so the built-in one answers: {toy}"
+        notice = translated("no gpt-oss model on this machine, so the built-in one answers: {toy}", toy=toy)
     else:
         notice = toy
     # greedy: the same answer every time

@@ -1,0 +1,101 @@
+"""The language in which gptoss talks to a person: English, or Traditional Chinese as used in Taiwan.
+
+Questions, notices, progress and headings only. Error messages and whatever programs read stay English.
+"""
+
+from collections.abc import Mapping
+
+AUTO, ENGLISH, TAIWAN = "auto", "en", "zh-TW"
+LANGUAGES = (AUTO, ENGLISH, TAIWAN)
+
+# English format string -> the same in Traditional Chinese, with the same fields
+CHINESE = {
+    # progress and thoughts
+    "Loading": "載入模型",
+    "Reading the prompt": "讀取提示",
+    "Converting": "轉換",
+    "Thinking {seconds:.0f}s {dot} {tokens} tok": "思考 {seconds:.0f} 秒 {dot} {tokens} 個詞元",
+    "Thought for {seconds:.1f} s": "思考了 {seconds:.1f} 秒",
+    # notices
+    "thoughts cut at {count} tokens (--max-thinking)": "思考到 {count} 個詞元為止（--max-thinking）",
+    "answer cut at {count} tokens (--max-tokens)": "回答到 {count} 個詞元為止（--max-tokens）",
+    "answer cut: the context of {count} tokens is full (--num-ctx)": (
+        "回答中斷：{count} 個詞元的上下文已滿（--num-ctx）"
+    ),
+    "tiny is a toy of a few megabytes that knows gptoss and little else": (
+        "tiny 是只有幾 MB 的玩具模型，除了 gptoss 幾乎什麼都不懂"
+    ),
+    "no gpt-oss model on this machine, so the built-in one answers: {toy}": (
+        "這台電腦上沒有 gpt-oss 模型，所以由內建的模型回答：{toy}"
+    ),
+    "waiting for standard input (-n leaves it alone)": "正在等待標準輸入（加上 -n 就不讀）",
+    "standard input is not all UTF-8; what is not was replaced": "標準輸入有些地方不是 UTF-8，那些地方已經替換",
+    "created {name}": "已建立 {name}",
+    "{file} is fine": "{file} 沒有問題",
+    "copied {source} to {target}": "已將 {source} 複製為 {target}",
+    "removed {name}": "已移除 {name}",
+    "Remove {name}?": "要移除 {name} 嗎？",
+    # gptoss config
+    "{name} = {value} in {file}": "{name} = {value}，已寫入 {file}",
+    "{name} is no longer set in {file}": "{file} 裡不再設定 {name}",
+    "{name} was not set in {file}": "{file} 裡沒有設定 {name}",
+    "{origin} goes before it: {name} is {value}": "但 {origin} 優先：{name} 目前是 {value}",
+    # headings
+    "NAME": "名稱",
+    "SIZE": "大小",
+    "MODIFIED": "修改時間",
+    "WEIGHTS": "權重",
+    "VALUE": "值",
+    "ORIGIN": "來源",
+    "PRESET": "預設集",
+    "PURPOSE": "用途",
+    "built in": "內建",
+    "Model": "模型",
+    "architecture": "架構",
+    "parameters": "參數量",
+    "quantization": "量化",
+    "context length": "上下文長度",
+    "size": "大小",
+    "from": "來源",
+    "weights": "權重",
+    "Parameters": "參數",
+    "System": "系統提示",
+    "Messages": "訊息",
+    "License": "授權",
+    # ages
+    "just now": "剛剛",
+    "1 minute ago": "1 分鐘前",
+    "1 hour ago": "1 小時前",
+    "1 day ago": "1 天前",
+    "1 month ago": "1 個月前",
+    "1 year ago": "1 年前",
+    "{count} minutes ago": "{count} 分鐘前",
+    "{count} hours ago": "{count} 小時前",
+    "{count} days ago": "{count} 天前",
+    "{count} months ago": "{count} 個月前",
+    "{count} years ago": "{count} 年前",
+}
+
+_table: Mapping[str, str] = {}
+
+
+def of_environment(environment: Mapping[str, str]) -> str:
+    """The language that the locale asks for: zh_TW, zh_HK, zh_MO and zh-Hant are Traditional Chinese, all else English.
+
+    The first of LC_ALL, LC_MESSAGES and LANG that is set counts (POSIX, Base Definitions, 8.2).
+    """
+    locale = next((environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), "")
+    tag = locale.split(".")[0].split("@")[0].lower().replace("-", "_")
+    traditional = tag.split("_")[:1] == ["zh"] and {"tw", "hk", "mo", "hant"} & set(tag.split("_"))
+    return TAIWAN if traditional else ENGLISH
+
+
+def choose(language: str) -> None:
+    """Talk in ENGLISH or TAIWAN from now on; for the whole process, once, before anything is said."""
+    global _table
+    _table = CHINESE if language == TAIWAN else {}
+
+
+def translated(text: str, **fields: object) -> str:
+    """`text`, an English format string, in the language of the person, with its fields filled in."""
+    return _table.get(text, text).format(**fields)
