@@ -5,7 +5,6 @@ import os
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -205,6 +204,8 @@ def _editor() -> list[str]:
 
 def _run(command: list[str]) -> int:
     """The exit code of an editor. Ctrl-C is the editor's while it runs."""
+    import subprocess  # 5 ms: only for an editor
+
     try:
         process = subprocess.Popen(command)
     except OSError as error:
