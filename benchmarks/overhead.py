@@ -84,7 +84,7 @@ def decode_ms(context: binding.Context, ids: list[int]) -> float:
 
 def engine_table(path: Path, threads: int) -> None:
     engine = LlamaEngine(path, threads=threads)
-    model = binding.Model(str(path), gpu_layers=-1, repack=False, progress=lambda _share: True)
+    model = binding.Model(str(path))
     context = binding.Context(model, n_ctx=8192, n_ubatch=512, threads=threads, abort=binding.Abort())
     # a temperature that makes a row of random weights as peaked as that of a trained model
     for name, sampling in (("greedy", Sampling(temperature=0)), ("peaked", Sampling(seed=1, temperature=0.2))):

@@ -9,16 +9,21 @@ from gptoss_cli.gguf import Header
 MODEL_HINT = "give the model's own .gguf"
 
 
-def check_usable(header: Header) -> None:
-    """Raise BadInput, saying why, unless the file is the weights of a gpt-oss model, or their first part.
+def check_usable(header: Header) -> list[Header]:
+    """The header and those of the other parts of a split model; all that can be known of a model without loading it.
 
-    Of a split model the other parts are read too: ModelNotFound for one that is missing.
+    Raises BadInput, saying why, unless the file is the weights of a gpt-oss model, or their first part; ModelNotFound
+    for a part that is missing.
     """
     if reason := _why_unusable(header):
         what, hint = reason
         raise BadInput(f"{header.path} {what}", hint=hint)
-    for part in _other_parts(header):
-        Header.read(part)
+    return [header, *map(Header.read, _other_parts(header))]
+
+
+def headers(path: Path) -> list[Header]:
+    """The headers of the model at `path`, part by part; see `check_usable`."""
+    return check_usable(Header.read(path))
 
 
 def _why_unusable(header: Header) -> tuple[str, str | None] | None:

@@ -1,11 +1,10 @@
-"""What fits where: threads and the length of the context."""
+"""Threads and the length of the context."""
 
 from pathlib import Path
 
 import pytest
 
 from gptoss_cli.engine import plan
-from gptoss_cli.errors import DoesNotFit
 
 
 @pytest.mark.parametrize(
@@ -73,16 +72,3 @@ def test_threads_are_within_what_this_process_may_use() -> None:
 
 def test_a_small_model_has_one_thread() -> None:
     assert plan.threads(6_000_000) == 1
-
-
-def test_free_memory_is_read_from_proc(tmp_path: Path) -> None:
-    (tmp_path / "meminfo").write_text("MemTotal:  100 kB\nMemFree:  1 kB\nMemAvailable:    40 kB\n")
-    assert plan.available_memory(tmp_path / "meminfo") == 40 * 1024
-    assert plan.available_memory(tmp_path / "none") is None
-
-
-def test_a_context_that_memory_cannot_hold_is_refused_with_both_figures() -> None:
-    plan.check_memory(131072, 24 * 1024, 4 << 30)
-    plan.check_memory(131072, 24 * 1024, None)
-    with pytest.raises(DoesNotFit, match=r"131072 tokens takes 3\.0 GiB and 2\.0 GiB are free"):
-        plan.check_memory(131072, 24 * 1024, 2 << 30)

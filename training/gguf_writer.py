@@ -1,10 +1,11 @@
 """Writes a GGUF file from plain values and numpy arrays. Knows the container (ggml's docs/gguf.md), not the model."""
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class Tensor:
     name: str
     shape: tuple[int, ...]
     type: TensorType
-    data: bytes | memoryview
+    data: bytes | memoryview = b""
 
     @property
     def size_bytes(self) -> int:
@@ -54,18 +55,30 @@ def write(path: Path, metadata: Mapping[str, Value], tensors: Iterable[Tensor]) 
     """The file at `path`. An int becomes uint32, a float float32, a list of ints int32."""
     listed = list(tensors)
     with path.open("wb") as file:
-        file.write(struct.pack("<4sIQQ", b"GGUF", 3, len(listed), len(metadata)))
-        for key, value in metadata.items():
-            file.write(_text(key) + b"".join(_value(value)))
-        offset = 0
-        for tensor in listed:
-            file.write(_tensor_info(tensor, offset))
-            offset += _padded(tensor.size_bytes)
-        file.write(b"\0" * (_padded(file.tell()) - file.tell()))
+        _write_header(file, metadata, listed)
         for tensor in listed:
             assert len(memoryview(tensor.data).cast("B")) == tensor.size_bytes, tensor.name
             file.write(tensor.data)
             file.write(b"\0" * (_padded(tensor.size_bytes) - tensor.size_bytes))
+
+
+def write_hollow(path: Path, metadata: Mapping[str, Value], tensors: Iterable[Tensor]) -> None:
+    """The same with a hole in place of the tensors' data: any size, at once, and next to nothing on the disk."""
+    listed = list(tensors)
+    with path.open("wb") as file:
+        _write_header(file, metadata, listed)
+        file.truncate(file.tell() + sum(_padded(tensor.size_bytes) for tensor in listed))
+
+
+def _write_header(file: BinaryIO, metadata: Mapping[str, Value], tensors: Sequence[Tensor]) -> None:
+    file.write(struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), len(metadata)))
+    for key, value in metadata.items():
+        file.write(_text(key) + b"".join(_value(value)))
+    offset = 0
+    for tensor in tensors:
+        file.write(_tensor_info(tensor, offset))
+        offset += _padded(tensor.size_bytes)
+    file.write(b"\0" * (_padded(file.tell()) - file.tell()))
 
 
 def _text(text: str) -> bytes:

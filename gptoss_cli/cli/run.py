@@ -52,7 +52,11 @@ def run(
     seed: Annotated[Text, typer.Option(metavar="N", help="Draw the same random numbers.")] = None,
     stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="End the answer here (repeatable).")] = None,
     num_ctx: Annotated[Text, typer.Option(metavar="N", help="Length of the context. [as needed]")] = None,
-    gpu_layers: Annotated[Whole, typer.Option(metavar="N", min=-1, help="Layers on the GPU. [-1: all]")] = None,
+    gpu_layers: Annotated[Whole, typer.Option(metavar="N", min=-1, help="Layers on the GPU. [as fit]")] = None,
+    cpu_moe: Annotated[
+        Whole, typer.Option(metavar="N", min=0, help="Layers whose experts stay in RAM. [as few as fit]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Try it even if memory is too small for it.")] = False,
     threads: Annotated[Whole, typer.Option(metavar="N", min=1, help="Threads. [usable cores]")] = None,
     header_guard: Annotated[bool, typer.Option(help="Keep Harmony headers well formed.")] = True,
     out: Annotated[File, typer.Option("-o", "--output", metavar="FILE", help="Write the answer here, whole.")] = None,
@@ -101,6 +105,8 @@ def run(
             chosen,
             num_ctx=settings.options.num_ctx,
             gpu_layers=settings.gpu_layers,
+            cpu_moe=cpu_moe,
+            force=force,
             threads=settings.threads,
         )
     ) as chat:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from gptoss_cli.engine.memory import Gpu
 from gptoss_cli.errors import DoesNotFit, EngineError, GptossError
 
 VERSION = "0.3.36"  # llama-cpp-python; its ctypes structures are used directly
@@ -25,6 +26,8 @@ STRUCT_SIZES = {"llama_model_params": 80, "llama_context_params": 160, "llama_ba
 LOG_ERROR = 4  # ggml/include/ggml.h, enum ggml_log_level
 FLASH_ATTN_AUTO = -1  # llama.h, LLAMA_FLASH_ATTN_TYPE_AUTO
 ABORTED = 2  # what llama_decode returns then
+LOAD_MODE_NONE = 0  # llama.h, LLAMA_LOAD_MODE_NONE
+GPU, INTEGRATED_GPU = 1, 2  # ggml-backend.h, enum ggml_backend_dev_type
 
 SPIN_COUNT = "3000"
 
@@ -141,14 +144,51 @@ class Abort:
         self._buffer[0] = b"x" if stop else b"\0"
 
 
+class _Override(ctypes.Structure):
+    """llama.h, struct llama_model_tensor_buft_override."""
+
+    _fields_ = (("pattern", ctypes.c_char_p), ("buffer_type", ctypes.c_void_p))
+
+
+def _experts_in_ram(layers: int) -> Any:
+    """Overrides that leave the experts of the first `layers` layers in RAM; the second one ends the list."""
+    function = api()._lib.ggml_backend_cpu_buffer_type
+    function.restype = ctypes.c_void_p
+    numbers = "|".join(map(str, range(layers)))
+    pattern = rf"blk\.({numbers})\.ffn_(up|down|gate|gate_up)_(ch|)exps".encode()  # common/common.h, LLM_FFN_EXPS_REGEX
+    return (_Override * 2)(_Override(pattern, function()), _Override(None, None))
+
+
 class Model:
     """Loaded weights."""
 
-    def __init__(self, path: str, *, gpu_layers: int, repack: bool, progress: Callable[[float], bool]) -> None:
-        """progress(0..1) is called as it goes and stops the load by returning False. Raises EngineError, DoesNotFit."""
+    def __init__(
+        self,
+        path: str,
+        *,
+        gpu_layers: int = -1,
+        cpu_moe: int = 0,
+        split: Sequence[int] = (),
+        copied: bool = False,
+        repack: bool = False,
+        progress: Callable[[float], bool] = lambda done: True,
+    ) -> None:
+        """Raises EngineError, DoesNotFit.
+
+        cpu_moe: of so many layers the experts stay in RAM. split: layers for each of several GPUs. copied: the file is
+        read, not mapped. progress(0..1) is called as it goes and stops the load by returning False.
+        """
         self._api = api()
         parameters = self._api.llama_model_default_params()
         parameters.n_gpu_layers = gpu_layers
+        if cpu_moe:
+            overrides = _experts_in_ram(cpu_moe)
+            parameters.tensor_buft_overrides = ctypes.cast(overrides, ctypes.c_void_p)
+        if len(split) > 1:
+            shares = (ctypes.c_float * self._api.llama_max_devices())(*split)
+            parameters.tensor_split = ctypes.cast(shares, ctypes.POINTER(ctypes.c_float))
+        if copied:
+            parameters.load_mode = LOAD_MODE_NONE
         # repacking copies all experts into anonymous memory: worth it for a chat, not for one answer
         parameters.use_extra_bufts = repack
         self._progress = self._api.llama_progress_callback(lambda done, _data: progress(done))
@@ -163,14 +203,6 @@ class Model:
         self.n_layer: int = self._api.llama_model_n_layer(self.handle)
         self.n_swa: int = self._api.llama_model_n_swa(self.handle)
         self._vocab = vocab
-        # keys and values in F16 of the layers without a window, every second one; the others hold a few hundred cells
-        head_dim = int(self._metadata("gpt-oss.attention.key_length") or 64)
-        self.kv_bytes: int = (self.n_layer + 1) // 2 * self._api.llama_model_n_head_kv(self.handle) * head_dim * 2 * 2
-
-    def _metadata(self, key: str) -> str:
-        buffer = ctypes.create_string_buffer(256)
-        length = self._api.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
-        return buffer.value.decode(errors="replace") if length >= 0 else ""
 
     def ends_generation(self, id: int) -> bool:
         """Whether llama.cpp, too, takes `id` for an end of generation."""
@@ -259,12 +291,38 @@ class Context:
 
 def devices() -> tuple[str, ...]:
     """What llama.cpp can compute on here, `CPU` last: names of its backends' devices."""
+    library = _ggml()
+    return tuple(library.ggml_backend_dev_name(device).decode() for device in _devices(library))
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs that llama.cpp uses, and their memory now: none where it was built for CPUs.
+
+    As llama.cpp chooses (llama.cpp, llama_prepare_model_devices): integrated ones only when there is no other.
+    """
+    library = _ggml()
+    library.ggml_backend_dev_memory.restype = None
+    found: dict[int, list[Gpu]] = {GPU: [], INTEGRATED_GPU: []}
+    for device in _devices(library):
+        kind = library.ggml_backend_dev_type(device)
+        if kind not in found:
+            continue
+        free, total = ctypes.c_size_t(0), ctypes.c_size_t(0)
+        library.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
+        name = library.ggml_backend_dev_name(device).decode(errors="replace")
+        shared = kind == INTEGRATED_GPU or sys.platform == "darwin"
+        found[kind].append(Gpu(name, free.value, total.value, shared))
+    return tuple(found[GPU] or found[INTEGRATED_GPU][:1])
+
+
+def _ggml() -> Any:
     library = api()._lib  # the handle libllama resolved: llama_cpp._ggml maps a second registry
     library.ggml_backend_dev_get.restype = ctypes.c_void_p
     library.ggml_backend_dev_name.restype = ctypes.c_char_p
     library.ggml_backend_dev_count.restype = ctypes.c_size_t
-    names = []
-    for place in range(library.ggml_backend_dev_count()):
-        device = ctypes.c_void_p(library.ggml_backend_dev_get(ctypes.c_size_t(place)))
-        names.append(library.ggml_backend_dev_name(device).decode())
-    return tuple(names)
+    return library
+
+
+def _devices(library: Any) -> list[ctypes.c_void_p]:
+    count = library.ggml_backend_dev_count()
+    return [ctypes.c_void_p(library.ggml_backend_dev_get(ctypes.c_size_t(place))) for place in range(count)]

@@ -1,6 +1,6 @@
 """What the context holds: how much of the next prompt it saves, and how it grows. Knows ids, not what they mean."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gptoss_cli.engine import plan
 from gptoss_cli.engine.binding import Abort, Context, Model, Row
@@ -14,12 +14,15 @@ class Cache:
     """The one context of a model, and the ids whose state is in it, in order. Belongs to the engine's thread.
 
     num_ctx fixes its length; without it the context starts as short as the prompt allows and grows when it is full.
+    check(n_ctx) is called before there is a context of that length, and raises DoesNotFit.
     """
 
-    def __init__(self, model: Model, *, abort: Abort, threads: int, num_ctx: int | None, on_cpu: bool) -> None:
+    def __init__(
+        self, model: Model, *, abort: Abort, threads: int, num_ctx: int | None, check: Callable[[int], None]
+    ) -> None:
         self.ids: list[int] = []
         self._context: Context | None = None
-        self._model, self._abort, self._threads, self._num_ctx, self._on_cpu = model, abort, threads, num_ctx, on_cpu
+        self._model, self._abort, self._threads, self._num_ctx, self._check = model, abort, threads, num_ctx, check
 
     @property
     def limit(self) -> int:
@@ -79,8 +82,7 @@ class Cache:
             self.ids = ids
 
     def _new(self, n_ctx: int) -> Context:
-        if self._on_cpu:
-            plan.check_memory(n_ctx, self._model.kv_bytes, plan.available_memory())
+        self._check(n_ctx)
         return Context(self._model, n_ctx=n_ctx, n_ubatch=UBATCH, threads=self._threads, abort=self._abort)
 
     def decode(self, ids: Sequence[int]) -> bool:

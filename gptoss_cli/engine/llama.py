@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from gptoss_cli import gguf, weights
 from gptoss_cli.engine import EngineInfo, Enough, Step, Timings, Token, binding, plan
 from gptoss_cli.engine.guide import Walk
 from gptoss_cli.engine.kv import UBATCH, Cache
+from gptoss_cli.engine.room import Room, Wanted
 from gptoss_cli.engine.sampler import Sampler
 from gptoss_cli.errors import EngineError
 from gptoss_cli.options import Sampling
@@ -44,9 +44,10 @@ class LlamaEngine:
     """One loaded model with one sequence. Loading starts at once, in the background.
 
     num_ctx fixes the context's length; without it the context starts as short as the prompt allows and grows.
-    gpu_layers -1 is all of them, where llama.cpp was built for a GPU. repack makes CPU kernels about 20 % faster for a
-    copy of the weights in memory. One generation at a time, from any thread; in the main one Ctrl-C gets through at
-    once.
+    gpu_layers: on the GPU, the head counted as one; cpu_moe: of so many layers the experts stay in RAM; both as the
+    memory plan has them when not given. force: load what does not fit, too. repack makes CPU kernels about 20 % faster
+    for a copy of the weights in memory. One generation at a time, from any thread; in the main one Ctrl-C gets through
+    at once.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class LlamaEngine:
         path: Path,
         *,
         num_ctx: int | None = None,
-        gpu_layers: int = -1,
+        gpu_layers: int | None = None,
+        cpu_moe: int | None = None,
+        force: bool = False,
         threads: int | None = None,
         repack: bool = False,
     ) -> None:
-        self._worker = _Worker(path, num_ctx, gpu_layers, threads, repack)
+        self._worker = _Worker(path, Wanted(num_ctx, gpu_layers, cpu_moe, force), threads, repack)
         # also at exit: an interpreter that ends while llama.cpp computes may crash in its destructors
         self._close = weakref.finalize(self, self._worker.close)
         self._worker.start()
@@ -124,10 +127,9 @@ def _timings(job: _Job) -> Timings:
 class _Worker(threading.Thread):
     """The engine's thread. It alone calls llama.cpp; a daemon, because `close` at exit ends it in order."""
 
-    def __init__(self, path: Path, num_ctx: int | None, gpu_layers: int, threads: int | None, repack: bool) -> None:
+    def __init__(self, path: Path, wanted: Wanted, threads: int | None, repack: bool) -> None:
         super().__init__(name="engine", daemon=True)
-        self._path, self._num_ctx, self._threads = path, num_ctx, threads
-        self._gpu_layers, self._repack = gpu_layers, repack
+        self._path, self._wanted, self._threads, self._repack = path, wanted, threads, repack
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = threading.Lock()  # guards the next four and which job the abort flag is meant for
         self._taken: _Job | None = None  # from submit to release
@@ -201,15 +203,24 @@ class _Worker(threading.Thread):
 
     def _load(self) -> "_Loaded":
         started = time.perf_counter()
-        weights.check_usable(gguf.Header.read(self._path))  # says more than llama.cpp, and bad headers do not reach it
+        room = Room(self._path, self._wanted, self._repack)  # says more than llama.cpp; bad headers do not reach it
+        room.check()
         abort = binding.Abort()
-        model = binding.Model(str(self._path), gpu_layers=self._gpu_layers, repack=self._repack, progress=self._loading)
+        placement = room.plan.placement
+        model = binding.Model(
+            str(self._path),
+            gpu_layers=placement.gpu_layers,
+            cpu_moe=placement.cpu_moe,
+            split=placement.split,
+            copied=room.copied,
+            repack=self._repack,
+            progress=self._loading,
+        )
         with self._lock:
             self._abort = abort
         devices = binding.devices()
-        on_cpu = self._gpu_layers == 0 or devices == ("CPU",)
-        threads = self._threads or plan.threads(self._path.stat().st_size)
-        cache = Cache(model, abort=abort, threads=threads, num_ctx=self._num_ctx, on_cpu=on_cpu)
+        threads = self._threads or plan.threads(room.shape.weight_bytes)
+        cache = Cache(model, abort=abort, threads=threads, num_ctx=self._wanted.num_ctx, check=room.check_context)
         info = EngineInfo(str(self._path), 0, model.n_ctx_train, model.n_vocab, model.n_layer, devices)
         return _Loaded(model, cache, info, time.perf_counter() - started)
 

@@ -1,11 +1,9 @@
-"""What fits where: how many threads, and how long a context. Reads the machine's limits, changes nothing."""
+"""How many threads, and how long a context. Reads the machine's limits, changes nothing."""
 
 import math
 import os
 import sys
 from pathlib import Path
-
-from gptoss_cli.errors import DoesNotFit
 
 SMALLEST_CONTEXT = 8192  # creating a context zeroes its cache: 1.2 s at 131,072 tokens of four layers
 SMALL_WEIGHTS = 64 * 2**20  # tiny, 6 MB: 1,500 tokens/s with one thread, 20 to 600 with two
@@ -17,27 +15,6 @@ def context_length(needed: int, n_ctx_train: int) -> int:
     while length < needed:
         length *= 2
     return min(length, n_ctx_train)
-
-
-def check_memory(n_ctx: int, token_bytes: int, available: int | None) -> None:
-    """Raises DoesNotFit when a context of n_ctx tokens takes more than the memory that is left.
-
-    Without this the system would give the memory and kill the process when it is written to.
-    """
-    needed = n_ctx * token_bytes
-    if available is not None and needed > available:
-        raise DoesNotFit(
-            f"a context of {n_ctx} tokens takes {needed / 2**30:.1f} GiB and {available / 2**30:.1f} GiB are free",
-            hint="ask for a shorter one: --num-ctx N",
-        )
-
-
-def available_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Bytes that can be had without swapping, page cache included (proc(5), MemAvailable); None where unknown."""
-    for line in _lines(meminfo):
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
 
 
 def threads(weights: int) -> int:

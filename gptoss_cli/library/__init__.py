@@ -9,6 +9,7 @@ from gptoss_cli.chat import LocalChat
 from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.errors import BadInput, ModelNotFound
 from gptoss_cli.library.adopt import Adoption, Outcomes
+from gptoss_cli.library.fit import Fit, fit_of, gpu_layers_of
 from gptoss_cli.library.model import TINY, Listed, Model, cached, from_catalogue, size_of, time_of, tiny
 from gptoss_cli.modelfile import Command, Modelfile, Remark
 from gptoss_cli.names import ModelName
@@ -59,20 +60,35 @@ class Library:
         return tiny(fallback=True)
 
     def open(
-        self, model: Model, *, num_ctx: int | None = None, gpu_layers: int | None = None, threads: int | None = None
+        self,
+        model: Model,
+        *,
+        num_ctx: int | None = None,
+        gpu_layers: int | None = None,
+        cpu_moe: int | None = None,
+        force: bool = False,
+        threads: int | None = None,
     ) -> LocalChat:
         """A chat with `model`; loading goes on in the background. Close it.
 
-        Raises BadInput for a file that is not a usable gpt-oss GGUF.
+        force: try to load what does not fit in memory. Raises BadInput for a file that is not a usable gpt-oss GGUF.
         """
         weights.check_usable(gguf.Header.read(model.weights))
         engine = LlamaEngine(
             model.weights,
             num_ctx=num_ctx,
-            gpu_layers=model.gpu_layers if gpu_layers is None else gpu_layers,
+            gpu_layers=gpu_layers_of(model, gpu_layers),
+            cpu_moe=cpu_moe,
+            force=force,
             threads=threads or model.threads,
         )
         return LocalChat(engine, vocabulary.load(model.weights, self._cache))
+
+    def fit(
+        self, model: Model, num_ctx: int | None = None, gpu_layers: int | None = None, cpu_moe: int | None = None
+    ) -> Fit:
+        """What running `model` takes on this machine, and where it goes. Raises BadInput, EngineError."""
+        return fit_of(model, num_ctx, gpu_layers, cpu_moe)
 
     def check(self, file: Modelfile, folder: Path, source: str | None = None) -> tuple[Modelfile, tuple[Remark, ...]]:
         """What a model made of `file` would be, with all that it inherits, and what may not have been meant.
