@@ -11,12 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from gptoss_cli import gguf, terminal, weights
+from gptoss_cli.cli.fit import fit_lines, fit_object
 from gptoss_cli.config import Places
 from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.language import translated
 from gptoss_cli.library import Library
 from gptoss_cli.library.model import TINY, Listed, Model, described, size_of
 from gptoss_cli.modelfile import Modelfile
+from gptoss_cli.options import typed
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Names only.")]
@@ -71,9 +73,20 @@ def show(
     parameters: Annotated[bool, typer.Option("--parameters", help="The parameters only.")] = False,
     template: Annotated[bool, typer.Option("--template", help="The chat template only.")] = False,
     license: Annotated[bool, typer.Option("--license", help="The license only.")] = False,
+    fit: Annotated[bool, typer.Option("--fit", help="What it takes of this machine's memory.")] = False,
+    num_ctx: Annotated[
+        str | None, typer.Option(metavar="N", help="With --fit: the length of the context. [8192]")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """What a model is: weights, parameters, system text."""
+    if num_ctx is not None and not fit:
+        raise BadInput("--num-ctx goes with --fit")
+    if fit:
+        if any((modelfile, system, parameters, template, license)):
+            raise BadInput("--fit goes with --json and --num-ctx only")
+        _show_fit(name, num_ctx, as_json)
+        return
     selected = [each for each in (modelfile, system, parameters, template, license, as_json) if each]
     if len(selected) > 1:
         raise BadInput("only one of --modelfile, --system, --parameters, --template, --license and --json can be given")
@@ -94,6 +107,13 @@ def show(
         print_lines(told["license"] or "")
     else:
         print_lines(*_summary(told, file))
+
+
+def _show_fit(name: str, num_ctx: str | None, as_json: bool) -> None:
+    n_ctx = None if num_ctx is None else int(str(typed("num_ctx", num_ctx)))
+    known = opened()
+    told = known.fit(known.find(name), n_ctx)
+    print_lines(*([json.dumps(fit_object(name, told), ensure_ascii=False)] if as_json else fit_lines(told)))
 
 
 def where(name: Name) -> None:
