@@ -58,6 +58,7 @@ CHINESE = {
     "size": "大小",
     "from": "來源",
     "weights": "權重",
+    "Adapters": "配接器",
     "Parameters": "參數",
     "System": "系統提示",
     "Messages": "訊息",

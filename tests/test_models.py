@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, Gptoss
+from lora import write_lora
 
 from gptoss_cli import modelfile
 from gptoss_cli.cli.create import presets
@@ -96,12 +97,52 @@ def test_a_path_is_relative_to_the_modelfile_and_weights_may_go(gptoss: Gptoss, 
     assert gptoss("run", "mine", "hello").out.startswith("Hello!")
     assert gptoss("where", "mine").out == f"{folder / 'w.gguf'}\n"
     (folder / "w.gguf").unlink()
-    gone = gptoss("run", "mine", "hello")
-    assert gone.code == 3
-    assert "the weights of mine are gone" in gone.err
+    problem = f"the weights of mine are gone: {folder / 'w.gguf'}"
+    for arguments in (("run", "mine", "hello"), ("show", "mine"), ("show", "mine", "--json"), ("where", "mine")):
+        gone = gptoss(*arguments)
+        assert (gone.code, gone.out) == (3, "")
+        assert problem in gone.err
+    listed = gptoss("ls")
+    assert (listed.code, listed.err) == (0, "")
+    row = listed.out.splitlines()[0].split("\t")
+    assert (row[0], row[1], row[3]) == ("mine", "-", problem)
     mine = json.loads(gptoss("list", "--json").out)[0]
-    assert (mine["name"], mine["weights"], bool(mine["problem"])) == ("mine", None, True)
+    assert (mine["name"], mine["weights"], mine["size_bytes"], mine["problem"]) == ("mine", None, None, problem)
+    assert gptoss("list", "-q").out == "mine\ntiny\n"
+    shutil.copy(TINY, folder / "w.gguf")
+    assert json.loads(gptoss("list", "--json").out)[0]["problem"] is None
     assert gptoss("rm", "mine").code == 0
+
+
+def test_an_adapter_is_found_from_anywhere_and_inherited(gptoss: Gptoss, tmp_path: Path) -> None:
+    folder = tmp_path / "lora"
+    folder.mkdir()
+    zero, strong = write_lora(folder / "zero.gguf", 0.0), write_lora(folder / "strong.gguf", 0.5)
+    (folder / "Modelfile").write_text(
+        "FROM tiny\nADAPTER ./zero.gguf\nPARAMETER temperature 0\nPARAMETER num_predict 8\n"
+    )
+    made = gptoss("create", "mine", "-f", "lora/Modelfile")
+    assert (made.code, made.err) == (0, "created mine\n")
+    plain = gptoss("run", "tiny", "--reasoning", "off", "--max-tokens", "8", "hello").out
+    assert gptoss("run", "mine", "--reasoning", "off", "hello").out == plain
+    assert shown(gptoss, "mine")["adapters"] == [str(zero)]
+    assert f"  Adapters\n    {zero}\n" in gptoss("show", "mine").out
+    assert f"\nADAPTER {zero}\n" in gptoss("show", "mine", "--modelfile").out
+    gptoss("create", "child", "-f", "-", stdin="FROM mine\nSYSTEM x\n")
+    gptoss("create", "other", "-f", "-", stdin="FROM mine\nADAPTER lora/strong.gguf\n")
+    assert shown(gptoss, "child")["adapters"] == [str(zero)]
+    assert shown(gptoss, "other")["adapters"] == [str(strong)]
+    assert gptoss("run", "other", "--reasoning", "off", "hello").out != plain
+    zero.unlink()
+    gone = gptoss("run", "mine", "hello")
+    assert (gone.code, f"the adapter of mine is gone: {zero}" in gone.err) == (3, True)
+    listed = {each["name"]: each["problem"] for each in json.loads(gptoss("list", "--json").out)}
+    assert listed == {
+        "child": f"the adapter of child is gone: {zero}",
+        "mine": f"the adapter of mine is gone: {zero}",
+        "other": None,
+        "tiny": None,
+    }
 
 
 def test_list_is_for_programs_when_no_terminal_sees_it(gptoss: Gptoss) -> None:
@@ -152,12 +193,15 @@ def test_check_makes_nothing(gptoss: Gptoss) -> None:
         (("create", "x"), None, 3, "no file at Modelfile"),
         (("create",), None, 2, "no name for the model"),
         (("create", "x", "-f", "-"), "FRM tiny\n", 2, "standard input:1:1: unknown instruction FRM"),
+        (("create", "x", "-f", "-"), "FROM tiny\n ADAPTER a.gguf\n", 3, "standard input:2:2: no file at /"),
         (
             ("create", "x", "-f", "-"),
-            "FROM tiny\nADAPTER a.gguf\n",
+            "FROM tiny\nADAPTER .\n",
             2,
-            "standard input:2:1: ADAPTER cannot be used yet",
+            " is a folder\n  ADAPTER .\n  ^\n  give the LoRA's .gguf",
         ),
+        (("create", "x", "-f", "-"), f"FROM tiny\nADAPTER {TINY}\n", 2, "is no adapter: it is a gpt-oss model"),
+        (("create", "x", "-f", "-"), "FROM tiny\nADAPTER a\nADAPTER b\n", 2, "input:3:1: only one ADAPTER can be used"),
         (("create", "x", "-f", "-"), "FROM gpt-oss:20b\n", 3, "gpt-oss:20b is not on this machine"),
         (("create", "x", "-f", "-"), "FROM none\n", 3, "unknown model none"),
         (("create", "a b", "-f", "-"), "FROM tiny\n", 2, "'a b' is no model name"),

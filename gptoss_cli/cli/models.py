@@ -232,6 +232,7 @@ def _summary(told: dict[str, Any], file: Modelfile) -> list[str]:
     ]
     lines = [f"  {words('Model')}", *(f"    {terminal.padded(name, 16)}{value}" for name, value in rows)]
     for title, body in (
+        (words("Adapters"), list(told["adapters"])),
         (words("Parameters"), _parameter_lines(file)),
         (words("System"), str(told["system"] or "").splitlines()),
         (words("Messages"), [f"{role}: {text.splitlines()[0] if text else ''}" for role, text in file.messages]),

@@ -203,6 +203,19 @@ class Model:
         self.n_layer: int = self._api.llama_model_n_layer(self.handle)
         self.n_swa: int = self._api.llama_model_n_swa(self.handle)
         self._vocab = vocab
+        self.adapters: list[Any] = []
+
+    def add_adapter(self, path: str) -> None:
+        """Every context made from now on applies the LoRA at `path`; it is freed with the model.
+
+        Raises EngineError, DoesNotFit. The file must have passed adapters.check_usable: llama.cpp ends the process over
+        some that are damaged.
+        """
+        last_errors()
+        adapter = self._api.llama_adapter_lora_init(self.handle, os.fsencode(path))
+        if not adapter:
+            raise _failure(f"the adapter {path} could not be loaded")
+        self.adapters.append(adapter)
 
     def ends_generation(self, id: int) -> bool:
         """Whether llama.cpp, too, takes `id` for an end of generation."""
@@ -234,10 +247,22 @@ class Context:
         self.handle = self._api.llama_init_from_model(model.handle, parameters)
         if not self.handle:
             raise _failure(f"no context of {n_ctx} tokens")
+        self._apply(model.adapters)
         self.n_ctx: int = self._api.llama_n_ctx(self.handle)
         self._n_vocab = model.n_vocab
         self._memory = self._api.llama_get_memory(self.handle)
         self._ids = (self._api.llama_token * n_ubatch)()
+
+    def _apply(self, adapters: Sequence[Any]) -> None:
+        """LoRAs at full scale: alpha / rank, or 1 without an alpha."""
+        count = len(adapters)
+        if not count:
+            return
+        handles = (self._api.llama_adapter_lora_p_ctypes * count)(*adapters)
+        scales = (ctypes.c_float * count)(*[1.0] * count)
+        if self._api.llama_set_adapters_lora(self.handle, handles, count, scales):
+            self.close()
+            raise _failure("the adapter could not be applied")
 
     def decode(self, ids: Sequence[int]) -> bool:
         """Evaluate at most n_ubatch ids after what is there; False when it was aborted. Raises EngineError."""

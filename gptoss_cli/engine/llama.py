@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 
+from gptoss_cli import adapters, gguf, weights
 from gptoss_cli.engine import EngineInfo, Enough, Step, Timings, Token, binding, plan
 from gptoss_cli.engine.guide import Walk
 from gptoss_cli.engine.kv import UBATCH, Cache
 from gptoss_cli.engine.room import Room, Wanted
 from gptoss_cli.engine.sampler import Sampler
-from gptoss_cli.errors import EngineError
+from gptoss_cli.errors import EngineError, GptossError
 from gptoss_cli.options import Sampling
 from gptoss_cli.prompt import Guide, Prompt
 
@@ -46,8 +47,8 @@ class LlamaEngine:
     num_ctx fixes the context's length; without it the context starts as short as the prompt allows and grows.
     gpu_layers: on the GPU, the head counted as one; cpu_moe: of so many layers the experts stay in RAM; both as the
     memory plan has them when not given. force: load what does not fit, too. repack makes CPU kernels about 20 % faster
-    for a copy of the weights in memory. One generation at a time, from any thread; in the main one Ctrl-C gets through
-    at once.
+    for a copy of the weights in memory. adapters: LoRAs, in force all the time. One generation at a time, from any
+    thread; in the main one Ctrl-C gets through at once.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class LlamaEngine:
         force: bool = False,
         threads: int | None = None,
         repack: bool = False,
+        adapters: tuple[Path, ...] = (),
     ) -> None:
-        self._worker = _Worker(path, Wanted(num_ctx, gpu_layers, cpu_moe, force), threads, repack)
+        self._worker = _Worker(path, Wanted(num_ctx, gpu_layers, cpu_moe, force), threads, repack, adapters)
         # also at exit: an interpreter that ends while llama.cpp computes may crash in its destructors
         self._close = weakref.finalize(self, self._worker.close)
         self._worker.start()
@@ -127,9 +129,12 @@ def _timings(job: _Job) -> Timings:
 class _Worker(threading.Thread):
     """The engine's thread. It alone calls llama.cpp; a daemon, because `close` at exit ends it in order."""
 
-    def __init__(self, path: Path, wanted: Wanted, threads: int | None, repack: bool) -> None:
+    def __init__(
+        self, path: Path, wanted: Wanted, threads: int | None, repack: bool, adapters: tuple[Path, ...]
+    ) -> None:
         super().__init__(name="engine", daemon=True)
         self._path, self._wanted, self._threads, self._repack = path, wanted, threads, repack
+        self._adapters = adapters
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = threading.Lock()  # guards the next four and which job the abort flag is meant for
         self._taken: _Job | None = None  # from submit to release
@@ -205,6 +210,7 @@ class _Worker(threading.Thread):
         started = time.perf_counter()
         room = Room(self._path, self._wanted, self._repack)  # says more than llama.cpp; bad headers do not reach it
         room.check()
+        self._check_adapters()
         abort = binding.Abort()
         placement = room.plan.placement
         model = binding.Model(
@@ -216,6 +222,7 @@ class _Worker(threading.Thread):
             repack=self._repack,
             progress=self._loading,
         )
+        self._add_adapters(model)
         with self._lock:
             self._abort = abort
         devices = binding.devices()
@@ -223,6 +230,21 @@ class _Worker(threading.Thread):
         cache = Cache(model, abort=abort, threads=threads, num_ctx=self._wanted.num_ctx, check=room.check_context)
         info = EngineInfo(str(self._path), 0, model.n_ctx_train, model.n_vocab, model.n_layer, devices)
         return _Loaded(model, cache, info, time.perf_counter() - started)
+
+    def _check_adapters(self) -> None:
+        """Says more than llama.cpp, and what would end the process does not reach it."""
+        if self._adapters:
+            parts = weights.headers(self._path)
+            for path in self._adapters:
+                adapters.check_usable(gguf.Header.read(path), parts)
+
+    def _add_adapters(self, model: binding.Model) -> None:
+        try:
+            for path in self._adapters:
+                model.add_adapter(str(path))
+        except GptossError:
+            model.close()
+            raise
 
     def _loading(self, share: float) -> bool:
         self.load_share = share

@@ -10,6 +10,7 @@ from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.errors import BadInput, ModelNotFound
 from gptoss_cli.library.adopt import Adoption, Outcomes
 from gptoss_cli.library.fit import Fit, fit_of, gpu_layers_of
+from gptoss_cli.library.lora import with_adapter
 from gptoss_cli.library.model import TINY, Listed, Model, cached, from_catalogue, size_of, time_of, tiny
 from gptoss_cli.modelfile import Command, Modelfile, Remark
 from gptoss_cli.names import ModelName
@@ -71,9 +72,12 @@ class Library:
     ) -> LocalChat:
         """A chat with `model`; loading goes on in the background. Close it.
 
-        force: try to load what does not fit in memory. Raises BadInput for a file that is not a usable gpt-oss GGUF.
+        force: try to load what does not fit in memory. Raises BadInput for a file that is not a usable gpt-oss GGUF,
+        ModelNotFound for an adapter that is gone.
         """
         weights.check_usable(gguf.Header.read(model.weights))
+        if problem := _gone(model.name, model.adapters):
+            raise ModelNotFound(problem, hint=f"create {model.name} again, or gptoss rm {model.name} forgets the name")
         engine = LlamaEngine(
             model.weights,
             num_ctx=num_ctx,
@@ -81,6 +85,7 @@ class Library:
             cpu_moe=cpu_moe,
             force=force,
             threads=threads or model.threads,
+            adapters=model.adapters,
         )
         return LocalChat(engine, vocabulary.load(model.weights, self._cache))
 
@@ -97,10 +102,9 @@ class Library:
         and BadInput for weights that cannot be used.
         """
         _, remarks = preset.read(file)
-        for command in file.commands:
-            if command.name == "adapter":
-                raise file.error(command, "ADAPTER cannot be used yet")
         base, below = self._base(file.source if source is None else source, folder)
+        if file.values("adapter"):
+            file = with_adapter(file, folder, self._weights(base, file.source).weights)
         return preset.merged(below, file, base), remarks
 
     def create(self, name: str, file: Modelfile, folder: Path, source: str | None = None) -> tuple[Remark, ...]:
@@ -179,6 +183,7 @@ class Library:
             messages=own.messages,
             gpu_layers=-1 if own.gpu_layers is None else own.gpu_layers,
             threads=own.threads,
+            adapters=_adapters(manifest),
         )
 
     def _weights(self, base: str, name: str) -> Model:
@@ -197,7 +202,8 @@ class Library:
             path = self._weights(each.base, str(each.name)).weights
         except ModelNotFound as error:
             return Listed(str(each.name), each.base, None, None, each.modified, str(error))
-        return Listed(str(each.name), each.base, path, size_of(path), each.modified)
+        problem = _gone(str(each.name), _adapters(each))
+        return Listed(str(each.name), each.base, path, size_of(path), each.modified, problem)
 
     def _base(self, source: str, folder: Path) -> tuple[str, Modelfile | None]:
         """(what the FROM of a new model says, the instructions it inherits). A file goes before a name."""
@@ -217,6 +223,14 @@ def _own_name(text: str) -> ModelName:
     if str(name).lower() == TINY or names.canonical(text):
         raise BadInput(f"{text} is the name of a model that exists; choose another")
     return name
+
+
+def _adapters(manifest: Manifest) -> tuple[Path, ...]:
+    return tuple(map(Path, manifest.modelfile.values("adapter")))
+
+
+def _gone(name: str, adapters: tuple[Path, ...]) -> str | None:
+    return next((f"the adapter of {name} is gone: {path}" for path in adapters if not path.is_file()), None)
 
 
 def _looks_like_path(word: str) -> bool:

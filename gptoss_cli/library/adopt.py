@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gptoss_cli import conversion, finds, gguf, modelfile, names, preset, vocabulary, weights
+from gptoss_cli import adapters, conversion, finds, gguf, modelfile, names, preset, vocabulary, weights
 from gptoss_cli.chat import LocalChat
 from gptoss_cli.conversion import Conversion
 from gptoss_cli.engine.llama import LlamaEngine
@@ -108,9 +108,14 @@ class Adoption:
     def _usable(self, find: Find) -> _Usable:
         header = gguf.Header.read(find.path)
         _made(find, find.path)  # what cannot be used of it is said before anything is written
+        lora = [gguf.Header.read(Path(each.value)) for each in find.commands if each.name == "adapter"]
         if header.architecture != conversion.OLLAMA:
             weights.check_usable(header)
+            for each in lora:
+                adapters.check_usable(each, [header])
             return _Usable(find, None)
+        if lora:
+            raise BadInput(f"{find.path} has an adapter in Ollama's own layout, which cannot be converted")
         made = Conversion(header)
         kept = self._kept(find.path)
         if self._convert or (kept and self._known(_made(find, kept))):

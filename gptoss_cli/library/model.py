@@ -32,6 +32,7 @@ class Model:
     messages: tuple[tuple[str, str], ...] = ()
     gpu_layers: int = -1
     threads: int | None = None
+    adapters: tuple[Path, ...] = ()
 
     @property
     def settings(self) -> dict[str, object]:
