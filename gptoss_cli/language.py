@@ -35,6 +35,11 @@ CHINESE = {
     "copied {source} to {target}": "已將 {source} 複製為 {target}",
     "removed {name}": "已移除 {name}",
     "Remove {name}?": "要移除 {name} 嗎？",
+    # gptoss import
+    "skipped: {problem}": "略過：{problem}",
+    "registered": "已登記",
+    "converted": "已轉換",
+    "already here": "原本就有",
     # gptoss config
     "{name} = {value} in {file}": "{name} = {value}，已寫入 {file}",
     "{name} is no longer set in {file}": "{file} 裡不再設定 {name}",
@@ -45,6 +50,7 @@ CHINESE = {
     "SIZE": "大小",
     "MODIFIED": "修改時間",
     "WEIGHTS": "權重",
+    "STATUS": "狀態",
     "VALUE": "值",
     "ORIGIN": "來源",
     "PRESET": "預設集",

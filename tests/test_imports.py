@@ -214,6 +214,23 @@ def test_a_copy_that_the_disk_cannot_hold_is_not_begun(gptoss: Gptoss, home: Pat
     assert os.listdir(home / "weights") == [".lock"]
 
 
+def test_a_disk_that_fills_up_meanwhile_leaves_nothing(home: Path, tmp_path: Path) -> None:
+    """A limit on the size of files, which the system answers as it does a full disk."""
+    blob = write_blob(tmp_path / "blob")
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f 2000; '{sys.executable}' -B -m gptoss_cli import '{blob}' --convert"],
+        capture_output=True,
+        env=process_environment(home),
+        timeout=PATIENCE_S,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr == f"gptoss: the converted copy in {home / 'weights'} cannot be written: File too large\n"
+    assert os.listdir(home / "weights") == [".lock"]
+
+
 def test_a_copy_that_does_not_work_is_removed(gptoss: Gptoss, home: Path, tmp_path: Path) -> None:
     broken = gptoss("import", str(huge(tmp_path / "blob", 2**20)), "--convert")
     assert broken.code in (2, 8)
@@ -265,4 +282,5 @@ def test_what_is_wrong_is_said(
     result = gptoss(*arguments)
     assert (result.code, result.out) == (code, "")
     assert message in result.err
+    assert gptoss(*arguments, "--json").out == ""
     assert gptoss("list", "-q").out.split() == ["taken", "tiny"]

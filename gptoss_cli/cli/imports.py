@@ -10,6 +10,7 @@ import typer
 
 from gptoss_cli import terminal
 from gptoss_cli.cli.models import Json, Quiet, opened, print_lines, size
+from gptoss_cli.language import translated
 from gptoss_cli.library.adopt import Imported, Skipped
 from gptoss_cli.messages import Progress
 from gptoss_cli.terminal import Screen, Viewer
@@ -39,17 +40,22 @@ def import_models(
                     view.see(each)
                 else:
                     outcomes.append(each)
-        finally:
+        except BaseException:
             view.finish()
             _tell(screen, outcomes)
-            _show(outcomes, as_json, quiet)
+            if outcomes:  # what has been done is done
+                _show(outcomes, as_json, quiet)
+            raise
+    view.finish()
+    _tell(screen, outcomes)
+    _show(outcomes, as_json, quiet)
 
 
 def _tell(screen: Screen, outcomes: list[Imported | Skipped]) -> None:
     for each in outcomes:
         match each:
             case Skipped(_, problem, hint):
-                screen.say(f"skipped: {problem}" + (f"; {hint}" if hint else ""))
+                screen.say(translated("skipped: {problem}", problem=f"{problem}; {hint}" if hint else problem))
             case Imported(note=str(note)):
                 screen.say(f"{each.name}: {note}")
             case _:
@@ -63,8 +69,11 @@ def _show(outcomes: list[Imported | Skipped], as_json: bool, quiet: bool) -> Non
     elif quiet:
         print_lines(*dict.fromkeys(each.name for each in imported))
     elif imported:
-        rows = [(each.name, size(each.size_bytes), each.status, str(each.path)) for each in imported]
-        print_lines(*terminal.table(("NAME", "SIZE", "STATUS", "WEIGHTS"), rows, plain=not sys.stdout.isatty()))
+        plain = not sys.stdout.isatty()
+        words = str.format if plain else translated  # what programs read stays English
+        rows = [(each.name, size(each.size_bytes), words(each.status), str(each.path)) for each in imported]
+        titles = [words(title) for title in ("NAME", "SIZE", "STATUS", "WEIGHTS")]
+        print_lines(*terminal.table(titles, rows, plain=plain))
 
 
 def _object(each: Imported | Skipped) -> dict[str, object]:
