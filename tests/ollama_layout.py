@@ -21,14 +21,14 @@ NUMBERS = {"F32": 0, "Q8_0": 8, "MXFP4": 39, "BF16": 30, "OLLAMA": 4}
 Row = tuple[str, tuple[int, ...], str, bytes]
 
 
-def write_blob(path: Path, *, first: bool = False) -> Path:
-    """The built-in model in Ollama's layout, in that of its first files on request."""
-    header = Header.read(TINY)
+def write_blob(path: Path, *, first: bool = False, source: Path = TINY) -> Path:
+    """A model, the built-in one, in Ollama's layout, in that of its first files on request."""
+    header = Header.read(source)
     values = {key.replace("gpt-oss.", "gptoss."): header.raw(key) for key in header.values if key not in OMITTED} | {
         "general.architecture": text_value("gptoss"),
         "tokenizer.ggml.pre": text_value("default"),
     }
-    data = TINY.read_bytes()[header.data_start :]
+    data = source.read_bytes()[header.data_start :]
     rows: list[Row] = [
         (renamed(each.name), each.shape, each.type, data[each.offset : each.offset + each.size_bytes])
         for each in header.tensors
@@ -84,6 +84,22 @@ def write_gguf(path: Path, values: dict[str, bytes], rows: list[Row]) -> None:
         body += data.ljust(padded(len(data), 32), b"\0")
         offset = len(body)
     path.write_bytes(head.ljust(padded(len(head), 32), b"\0") + body)
+
+
+def write_split(folder: Path, name: str) -> Path:
+    """The built-in model in two parts, as llama.cpp's gguf-split makes them; the first one."""
+    header = Header.read(TINY)
+    data = TINY.read_bytes()[header.data_start :]
+    rows: list[Row] = [
+        (each.name, each.shape, each.type, data[each.offset : each.offset + each.size_bytes]) for each in header.tensors
+    ]
+    half = len(rows) // 2
+    for part, some in enumerate((rows[:half], rows[half:])):
+        values = {key: header.raw(key) for key in header.values} if part == 0 else {}
+        values |= {"split.no": struct.pack("<IH", 2, part), "split.count": struct.pack("<IH", 2, 2)}
+        values["split.tensors.count"] = struct.pack("<Ii", 5, len(rows))
+        write_gguf(folder / f"{name}-{part + 1:05}-of-00002.gguf", values, some)
+    return folder / f"{name}-00001-of-00002.gguf"
 
 
 def text(value: str) -> bytes:

@@ -69,6 +69,17 @@ def test_the_layout_of_ollamas_first_files_is_undone(tmp_path: Path) -> None:
         assert data_of(made, mine) == expected, tensor.name
 
 
+def test_a_vocabulary_of_201088_tokens_is_carried_over_byte_by_byte(random_model: Path, tmp_path: Path) -> None:
+    made = Header.read(converted(write_blob(tmp_path / "blob", source=random_model)))
+    wanted = Header.read(random_model)
+    assert len(made.texts("tokenizer.ggml.tokens")) == 201_088
+    for key, value in wanted.values.items():
+        if isinstance(value, Array):
+            assert made.raw(key) == wanted.raw(key)
+    for one, other in zip(made.tensors, wanted.tensors, strict=True):
+        assert data_of(made, one) == data_of(wanted, other), one.name
+
+
 def test_a_file_of_another_layout_is_refused() -> None:
     with pytest.raises(BadInput, match=r"tiny\.gguf is not in Ollama's layout: it says 'gpt-oss'"):
         Conversion(Header.read(TINY))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, Gptoss, process_environment
-from ollama_layout import pulled, text_value, write_blob, write_gguf
+from ollama_layout import pulled, text_value, write_blob, write_gguf, write_split
 
 from training.gguf_writer import Tensor, TensorType, Value, write
 
@@ -116,6 +116,22 @@ def test_models_of_llama_cpp_are_in_its_cache_or_that_of_hugging_face(gptoss: Gp
     assert str(told[2]["weights"]).endswith("snapshots/0f1e2d/own-mxfp4.gguf")
     placed(home / "cache/c.gguf")
     assert rows(imported(gptoss, "llama.cpp", LLAMA_CACHE=str(home / "cache"))) == [("c", "registered")]
+
+
+def test_a_split_model_behind_links_has_all_its_parts(gptoss: Gptoss, home: Path, tmp_path: Path) -> None:
+    """As the cache of Hugging Face keeps it: blobs without names, and links to them with the names of parts."""
+    snapshot = home / "huggingface/hub/models--someone--own-GGUF/snapshots/0f1e2d"
+    snapshot.mkdir(parents=True)
+    first = write_split(tmp_path, "own")
+    for number, part in enumerate((first, first.with_name("own-00002-of-00002.gguf"))):
+        blob = snapshot.parent.parent / f"blob{number}"
+        part.rename(blob)
+        (snapshot / part.name).symlink_to(blob)
+    assert rows(imported(gptoss, "llama.cpp")) == [("own", "registered")]
+    assert gptoss("create", "mine", "-f", "-", stdin=f"FROM {snapshot / first.name}\n").code == 0
+    for name in ("own", "mine"):
+        assert len(gptoss("where", name).out.splitlines()) == 2
+        assert gptoss("run", name, "--temperature", "0", "hello").out == ANSWER
 
 
 LAYERS = {"system": "You are tiny.", "params": '{"temperature": 0, "num_ctx": 4096}', "license": "Apache 2.0"}

@@ -1,5 +1,6 @@
 """The verbs on models: find, open, create, copy, remove, list. A reply is made by chat."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,7 @@ class Library:
             return from_catalogue(name)
         path = Path(name).expanduser()
         if path.is_file():
-            return Model(path.name, path, {}, base=str(path.resolve()))
+            return Model(path.name, path, {}, base=_absolute(path))
         if name and path.is_dir():
             raise ModelNotFound(f"{name} is a folder", hint="give the path of the .gguf in it, or the name tiny")
         if _looks_like_path(name) or name.endswith(".gguf"):
@@ -210,7 +211,7 @@ class Library:
         path = folder / Path(source).expanduser()
         if path.is_file():
             weights.check_usable(gguf.Header.read(path))
-            return str(path.resolve()), None
+            return _absolute(path), None
         if (stored := self._stored(source)) is not None:
             below = self._store.get(stored).modelfile
             return below.source, below
@@ -223,6 +224,11 @@ def _own_name(text: str) -> ModelName:
     if str(name).lower() == TINY or names.canonical(text):
         raise BadInput(f"{text} is the name of a model that exists; choose another")
     return name
+
+
+def _absolute(path: Path) -> str:
+    """Links are not followed: in the cache of Hugging Face they lead to files without the names that parts have."""
+    return os.path.abspath(path)
 
 
 def _adapters(manifest: Manifest) -> tuple[Path, ...]:
