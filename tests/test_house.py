@@ -46,7 +46,7 @@ def test_the_file_tree_in_contributing_is_the_one_of_the_package() -> None:
     assert listed == expected
 
 
-ENGINES = "numpy llama_cpp huggingface_hub prompt_toolkit tiktoken"
+ENGINES = "numpy llama_cpp huggingface_hub httpx2 prompt_toolkit tiktoken"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,7 @@ ENGINES = "numpy llama_cpp huggingface_hub prompt_toolkit tiktoken"
         (["run", "--help"], f"rich {ENGINES}", "--reasoning"),
         (["run", "none", "hello"], ENGINES, ""),
         (["config", "list"], f"rich tomlkit filelock {ENGINES}", "temperature"),
+        (["list"], ENGINES, "tiny"),
     ],
 )
 def test_a_command_starts_without_what_it_does_not_need(arguments: list[str], heavy: str, printed: str) -> None:

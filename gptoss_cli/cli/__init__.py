@@ -16,6 +16,7 @@ from gptoss_cli.cli import appearance, argv, models
 from gptoss_cli.cli.create import create
 from gptoss_cli.cli.debug import debug
 from gptoss_cli.cli.imports import import_models
+from gptoss_cli.cli.pull import pull
 from gptoss_cli.cli.run import run
 from gptoss_cli.cli.settings import config
 from gptoss_cli.errors import GptossError, NetworkError
@@ -35,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(short_help="Answer one prompt.", options_metavar="[OPTIONS] [MODEL]")(run)
+app.command("pull", short_help="Fetch a model from the Hub.", options_metavar="[OPTIONS] NAME...")(pull)
 app.command("create", short_help="Make a model from a Modelfile.")(create)
 app.command("list", short_help="The models on this machine.")(models.list_models)
 app.command("ls", hidden=True)(models.list_models)

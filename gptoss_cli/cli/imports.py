@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from gptoss_cli import terminal
-from gptoss_cli.cli.models import Json, Quiet, opened, print_lines, size
+from gptoss_cli.cli.models import Json, Quiet, opened, print_lines
 from gptoss_cli.language import translated
 from gptoss_cli.library.adopt import Imported, Skipped
 from gptoss_cli.messages import Progress
 from gptoss_cli.terminal import Screen, Viewer
+from gptoss_cli.units import size
 
 Source = Annotated[str, typer.Argument(metavar="PATH|lmstudio|llama.cpp|ollama", hidden=True)]
 

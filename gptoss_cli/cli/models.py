@@ -19,6 +19,7 @@ from gptoss_cli.library import Library
 from gptoss_cli.library.model import TINY, Listed, Model, described, size_of
 from gptoss_cli.modelfile import Modelfile
 from gptoss_cli.options import typed
+from gptoss_cli.units import size
 
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Names only.")]
@@ -27,8 +28,6 @@ Names = Annotated[list[str], typer.Argument(metavar="NAME", hidden=True)]
 Prefix = Annotated[str, typer.Argument(metavar="PREFIX", hidden=True)]
 
 Words = Callable[..., str]  # a format string and its fields to a text: `translated`, or as it is
-
-UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 AGES = (
     (86400 * 365, "1 year ago", "{count} years ago"),
@@ -176,16 +175,6 @@ def model_object(model: Model) -> dict[str, Any]:
         "license": "\n\n".join(file.values("license")) or header.text("general.license") or None,
         "adapters": list(file.values("adapter")),
     }
-
-
-def size(count: int | None) -> str:
-    """Bytes as people read them, in powers of ten: 5.8 MB."""
-    if count is None:
-        return "-"
-    for unit, name in UNITS:
-        if count >= unit:
-            return f"{count / unit:.0f} {name}" if count >= 100 * unit else f"{count / unit:.1f} {name}"
-    return f"{count} B"
 
 
 def age(moment: str, words: Words = str.format) -> str:

@@ -7,12 +7,30 @@ from pathlib import Path
 
 from gptoss_cli import finds, gguf, names, preset, vocabulary, weights
 from gptoss_cli.chat import LocalChat
+from gptoss_cli.downloads import Downloads
 from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.errors import BadInput, ModelNotFound
+from gptoss_cli.hub import cache
+from gptoss_cli.hub.api import Source
+from gptoss_cli.hub.download import Tuning
+from gptoss_cli.library import pull as pulling
 from gptoss_cli.library.adopt import Adoption, Outcomes
 from gptoss_cli.library.fit import Fit, fit_of, gpu_layers_of
 from gptoss_cli.library.lora import with_adapter
-from gptoss_cli.library.model import TINY, Listed, Model, cached, from_catalogue, size_of, time_of, tiny
+from gptoss_cli.library.model import (
+    TINY,
+    Listed,
+    Model,
+    cached,
+    from_catalogue,
+    from_hub,
+    pulled,
+    references,
+    size_of,
+    time_of,
+    tiny,
+)
+from gptoss_cli.library.pull import Pulling
 from gptoss_cli.modelfile import Command, Modelfile, Remark
 from gptoss_cli.names import ModelName
 from gptoss_cli.store import Damaged, Manifest, Store
@@ -24,10 +42,13 @@ class Library:
     def __init__(self, data: Path, cache: Path | None = None) -> None:
         self._data, self._cache = data, cache
         self._store = Store(data)
+        self._downloads = Downloads(data)
 
     def known(self, word: str) -> bool:
-        """Whether `word` names a model: `tiny`, one of the store or the catalogue, a `.gguf` or any file."""
+        """Whether `word` names a model: `tiny`, one of the store, the catalogue or the Hub, a `.gguf` or any file."""
         if word == TINY or names.canonical(word) or word.endswith(".gguf") or _looks_like_path(word):
+            return True
+        if names.is_hub_reference(word):
             return True
         return self._stored(word) is not None
 
@@ -42,6 +63,8 @@ class Library:
             return self._named(self._store.get(stored))
         if names.canonical(name):
             return from_catalogue(name)
+        if names.is_hub_reference(name):
+            return from_hub(name)
         path = Path(name).expanduser()
         if path.is_file():
             return Model(path.name, path, {}, base=_absolute(path))
@@ -150,13 +173,25 @@ class Library:
         self._store.remove(self.check_removable(name))
 
     def all(self) -> list[Listed]:
-        """Named models, then those of the catalogue that are here, then `tiny`."""
+        """Named models, then those of the catalogue and of the Hub that are here, then `tiny`."""
         listed = [self._listed(each) for each in self._store.all()]
         for name in names.BUILDS:
             if (path := cached(name)) is not None:
                 listed.append(Listed(name, name, path, size_of(path), time_of(path)))
+        listed += pulled(self._downloads, [each.weights for each in listed if each.weights])
         built_in = tiny()
         return [*listed, Listed(TINY, TINY, built_in.weights, size_of(built_in.weights), "")]
+
+    def pull(self, name: str, source: Source | None = None, tuning: Tuning | None = None) -> Pulling:
+        """Fetch the model `name`: of the catalogue, of the Hub, or what a named model is made from.
+
+        source, tuning: not the Hub and the cache of the environment. See library.pull for events and errors.
+        """
+        base = name if (stored := self._stored(name)) is None else self._store.get(stored).base
+        if names.canonical(base) is None and not names.is_hub_reference(base):
+            self.find(name)
+            raise BadInput(f"{name} is here and comes from no Hub")
+        return pulling.pull(name, references(base), self._downloads, source or Source(cache.folder()), tuning)
 
     # one step each
 
@@ -192,6 +227,8 @@ class Library:
             return tiny()
         if names.canonical(base):
             return from_catalogue(base)
+        if names.is_hub_reference(base):
+            return from_hub(base)
         if not Path(base).is_file():
             raise ModelNotFound(f"the weights of {name} are gone: {base}", hint=f"gptoss rm {name} forgets the name")
         return Model(base, Path(base), {}, base=base)

@@ -1,14 +1,17 @@
 """A model on this machine: its weights, and what is set on top of them. Finds those that have no manifest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from gptoss_cli import hub, names, weights
+from gptoss_cli import names, weights
+from gptoss_cli.downloads import Downloads
 from gptoss_cli.errors import ModelNotFound
+from gptoss_cli.hub import cache
 from gptoss_cli.language import translated
 from gptoss_cli.modelfile import Command, Modelfile
+from gptoss_cli.names import HubReference
 
 TINY = "tiny"
 
@@ -80,15 +83,41 @@ def from_catalogue(name: str) -> Model:
     if path is None:
         raise ModelNotFound(
             f"{name} is not on this machine",
-            hint=f"fetch it with: hf download {names.BUILDS[canonical][0]}   or try the built-in model: tiny",
+            hint=f"fetch it with: gptoss pull {canonical}   or try the built-in model: tiny",
         )
     return Model(name, path, {}, base=canonical)
 
 
+def from_hub(name: str) -> Model:
+    """Weights in the cache that a reference to the Hub means. Raises ModelNotFound, BadInput."""
+    reference = names.parse_hub_reference(name)
+    path = cache.cached(reference)
+    if path is None:
+        raise ModelNotFound(f"{name} is not on this machine", hint=f"fetch it with: gptoss pull {name}")
+    return Model(name, path, {}, base=str(reference) if reference.revision == "main" else name)
+
+
+def references(name: str) -> tuple[HubReference, ...]:
+    """Where a name of the catalogue, or a reference, is on the Hub; the first that can be had is meant."""
+    if (canonical := names.canonical(name)) is not None:
+        return tuple(HubReference(repository) for repository in names.BUILDS[canonical])
+    return (names.parse_hub_reference(name),)
+
+
 def cached(name: str) -> Path | None:
     """Weights of a build in the shared Hugging Face cache, from whichever of its repositories."""
-    found = (hub.cached(repository) for repository in names.BUILDS[name])
+    found = (cache.cached(reference) for reference in references(name))
     return next((path for path in found if path is not None), None)
+
+
+def pulled(downloads: Downloads, others: Iterable[Path]) -> list[Listed]:
+    """What was fetched by a reference to the Hub, and is not one of `others`."""
+    listed, known = [], set(others)
+    for each in downloads.all():
+        if each.snapshot in known or not each.snapshot.is_file() or not weights.is_first(each.snapshot):
+            continue
+        listed.append(Listed(each.name, each.name, each.snapshot, size_of(each.snapshot), each.time))
+    return listed
 
 
 def time_of(path: Path) -> str:

@@ -1,0 +1,23 @@
+"""Numbers as people read them: bytes, rates, durations. Pure text."""
+
+BYTES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+
+def size(count: float | None) -> str:
+    """Bytes in powers of ten, as disks and the Hub count them: 5.8 MB; `-` for None."""
+    if count is None:
+        return "-"
+    for unit, name in BYTES:
+        if count >= unit:
+            return f"{count / unit:.0f} {name}" if count >= 100 * unit else f"{count / unit:.1f} {name}"
+    return f"{count:.0f} B"
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: 45s, 2m53s, 3h04m."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
