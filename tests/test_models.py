@@ -102,6 +102,8 @@ def test_a_path_is_relative_to_the_modelfile_and_weights_may_go(gptoss: Gptoss, 
         gone = gptoss(*arguments)
         assert (gone.code, gone.out) == (3, "")
         assert problem in gone.err
+    assert gptoss("show", "mine", "--modelfile").out == f"FROM {folder / 'w.gguf'}\nPARAMETER temperature 0\n"
+    assert "temperature" in gptoss("show", "mine", "--parameters").out
     listed = gptoss("ls")
     assert (listed.code, listed.err) == (0, "")
     row = listed.out.splitlines()[0].split("\t")

@@ -89,17 +89,20 @@ def show(
     selected = [each for each in (modelfile, system, parameters, template, license, as_json) if each]
     if len(selected) > 1:
         raise BadInput("only one of --modelfile, --system, --parameters, --template, --license and --json can be given")
-    model = opened().find(name)
-    told = model_object(model)
-    file = described(model)
+    library = opened()
+    file = library.modelfile(name)
+    if modelfile:
+        print_lines(str(file).rstrip("\n"))
+        return
+    if system:
+        print_lines(file.last("system") or "")
+        return
+    if parameters:
+        print_lines(*_parameter_lines(file))
+        return
+    told = model_object(library.find(name))
     if as_json:
         print_lines(json.dumps(told, ensure_ascii=False))
-    elif modelfile:
-        print_lines(str(file).rstrip("\n"))
-    elif system:
-        print_lines(told["system"] or "")
-    elif parameters:
-        print_lines(*_parameter_lines(file))
     elif template:
         print_lines(told["template"] or "")
     elif license:

@@ -22,6 +22,7 @@ from gptoss_cli.library.model import (
     Listed,
     Model,
     cached,
+    described,
     from_catalogue,
     from_hub,
     pulled,
@@ -76,6 +77,12 @@ class Library:
             f"unknown model {name or repr(name)}",
             hint=f"known: {', '.join(self._names())}, or a path; if it is the prompt: gptoss run -m NAME {name}",
         )
+
+    def modelfile(self, name: str) -> Modelfile:
+        """The Modelfile that makes the same model; of a named one also when its weights are gone. Raises as `find`."""
+        if name != TINY and (stored := self._stored(name)) is not None:
+            return self._store.get(stored).modelfile
+        return described(self.find(name))
 
     def default(self) -> Model:
         """The model for a prompt without one: a gpt-oss that is here, else `tiny`, whose notice then says so."""
@@ -230,7 +237,9 @@ class Library:
         if names.is_hub_reference(base):
             return from_hub(base)
         if not Path(base).is_file():
-            raise ModelNotFound(f"the weights of {name} are gone: {base}", hint=f"gptoss rm {name} forgets the name")
+            raise ModelNotFound(
+                f"the weights of {name} are gone: {base}", hint=f"bring them back, or gptoss rm {name} forgets the name"
+            )
         return Model(base, Path(base), {}, base=base)
 
     def _listed(self, each: Manifest | Damaged) -> Listed:
