@@ -10,7 +10,7 @@ import pytest
 from conftest import TINY
 from hollow_model import BIG, hollow
 
-from benchmarks.random_model import SMALL
+from benchmarks.random_model import SMALL, write_random
 from benchmarks.random_model import Shape as Dimensions
 from gptoss_cli import weights
 from gptoss_cli.engine import binding
@@ -107,20 +107,36 @@ def test_the_figures_of_tiny_are_llama_cpps(n_ctx: int, log: pytest.LogCaptureFi
     assert shape.compute_bytes(n_ctx, UBATCH) / MIB == pytest.approx(told.compute, rel=0.1)
 
 
-def test_what_is_allocated_is_what_was_reported(random_model: Path, log: pytest.LogCaptureFixture) -> None:
-    model = binding.Model(str(random_model))
-    shape = Shape.of(weights.headers(random_model))
-    lines = [record.getMessage() for record in log.records]
-    assert shape.weight_bytes / MIB == pytest.approx(sum(_figures(lines, r"model buffer size = +([\d.]+) MiB")), 0.01)
+def check_allocated(path: Path, log: pytest.LogCaptureFixture) -> None:
+    """Load the model at `path`, make contexts, and compare what llama.cpp has allocated with the formulas."""
+    shape = Shape.of(weights.headers(path))
     log.clear()
-    context = binding.Context(model, n_ctx=8192, n_ubatch=UBATCH, threads=1, abort=binding.Abort())
+    model = binding.Model(str(path))
     lines = [record.getMessage() for record in log.records]
-    context.close()
+    assert shape.weight_bytes / MIB == pytest.approx(sum(_figures(lines, r"model buffer size = +([\d.]+)")), rel=0.01)
+    for n_ctx in CONTEXTS:
+        log.clear()
+        context = binding.Context(model, n_ctx=n_ctx, n_ubatch=UBATCH, threads=1, abort=binding.Abort())
+        lines = [record.getMessage() for record in log.records]
+        context.close()
+        kv, compute = (sum(_figures(lines, rf"{kind} buffer size = +([\d.]+)")) for kind in ("KV", "compute"))
+        assert kv_bytes(shape, n_ctx) / MIB == pytest.approx(kv, abs=0.011)
+        assert shape.compute_bytes(n_ctx, UBATCH) / MIB == pytest.approx(compute, rel=0.1)
     model.close()
-    assert kv_bytes(shape, 8192) / MIB == pytest.approx(sum(_figures(lines, r"KV buffer size = +([\d.]+)")), abs=0.011)
-    assert shape.compute_bytes(8192, UBATCH) / MIB == pytest.approx(
-        sum(_figures(lines, r"compute buffer size = +([\d.]+)")), rel=0.1
-    )
+
+
+def test_what_is_allocated_is_what_was_computed(random_model: Path, log: pytest.LogCaptureFixture) -> None:
+    check_allocated(random_model, log)
+
+
+@pytest.mark.soak
+def test_what_is_allocated_for_the_widths_of_20b_is_what_was_computed(
+    tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "model.gguf"  # 2.1 GB
+    write_random(path, Dimensions(layers=2))
+    check_allocated(path, log)
+    path.unlink()
 
 
 @pytest.mark.parametrize("name", BIG)
