@@ -50,6 +50,9 @@ class Load:
         )
 
 
+NOTHING = Load()
+
+
 @dataclass(frozen=True)
 class Placement:
     """gpu_layers: the last ones, on GPUs; the head is one more. cpu_moe: the first layers whose experts stay in RAM.
@@ -133,7 +136,9 @@ def _placements(layers: int, gpus: bool, gpu_layers: int | None, cpu_moe: int | 
 def placed(shape: Shape, machine: Machine, n_ctx: int, n_ubatch: int, placement: Placement) -> Plan:
     """What `placement` takes; its split is worked out when it has none."""
     first = len(shape.layers) + 1 - placement.gpu_layers  # on a GPU
-    units = [_unit(shape, place, placement, n_ctx, n_ubatch) for place in range(len(shape.layers) + 1)]
+    kinds = {layer.windowed: layer for layer in shape.layers}
+    kv = {windowed: shape.kv_bytes(layer, n_ctx, n_ubatch) for windowed, layer in kinds.items()}
+    units = [_unit(shape, place, placement, kv) for place in range(len(shape.layers) + 1)]
     on_gpus = [on_gpu for _, on_gpu in units[first:]]
     split = placement.split or _split([each.total_bytes for each in on_gpus], machine)
     compute = shape.compute_bytes(n_ctx, n_ubatch)
@@ -144,7 +149,7 @@ def placed(shape: Shape, machine: Machine, n_ctx: int, n_ubatch: int, placement:
     visiting = max((each.expert_bytes for each in shape.layers[: max(first, placement.cpu_moe)]), default=0)
     loads, start = [], 0
     for count in split:
-        load = sum(on_gpus[start : start + count], Load())
+        load = sum(on_gpus[start : start + count], NOTHING)
         loads.append(load + Load(compute_bytes=compute + visiting) if count else load)
         start += count
     pairs = list(zip(machine.gpus, loads, strict=True))
@@ -160,18 +165,17 @@ def placed(shape: Shape, machine: Machine, n_ctx: int, n_ubatch: int, placement:
     )
 
 
-def _unit(shape: Shape, place: int, placement: Placement, n_ctx: int, n_ubatch: int) -> tuple[Load, Load]:
-    """(in RAM, on a GPU) of one layer; the head is the place after the last one."""
-    on_gpu = place >= len(shape.layers) + 1 - placement.gpu_layers
+def _unit(shape: Shape, place: int, placement: Placement, kv: dict[bool, int]) -> tuple[Load, Load]:
+    """(in RAM, on a GPU) of one layer; the head is the place after the last. kv: bytes, by whether it has a window."""
     if place == len(shape.layers):
-        load, experts = Load(shape.head_bytes), Load()
+        rest, experts = Load(shape.head_bytes), 0
     else:
         layer = shape.layers[place]
-        load = Load(layer.rest_bytes, shape.kv_bytes(layer, n_ctx, n_ubatch))
-        experts = Load(layer.expert_bytes)
-    if not on_gpu:
-        return load + experts, Load()
-    return (experts, load) if place < placement.cpu_moe else (Load(), load + experts)
+        rest, experts = Load(layer.rest_bytes, kv[layer.windowed]), layer.expert_bytes
+    whole = Load(rest.weight_bytes + experts, rest.kv_bytes)
+    if place < len(shape.layers) + 1 - placement.gpu_layers:
+        return whole, NOTHING
+    return (Load(experts), rest) if place < placement.cpu_moe else (NOTHING, whole)
 
 
 def _split(sizes: list[int], machine: Machine) -> tuple[int, ...]:
