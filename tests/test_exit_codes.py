@@ -1,7 +1,6 @@
 """How the program ends: interrupted at any moment, terminated, its reader gone."""
 
 import os
-import pty
 import select
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import process_environment
+from on_terminal import on_terminal
 
 PATIENCE_S = 30
 
@@ -131,9 +131,8 @@ def test_an_answer_that_never_comes_is_6_with_the_limit(home: Path, random_model
 
 def test_on_a_terminal_thoughts_are_a_line_that_collapses(home: Path) -> None:
     """A real pseudo-terminal: the answer and the line share it, and stdin is it, too."""
-    code, seen = on_a_terminal(home, "run", "tiny", "--reasoning", "high", "hello")
+    code, text = on_terminal(process_environment(home), "run", "tiny", "--reasoning", "high", "hello")
     assert code == 0
-    text = seen.replace(b"\r\n", b"\n").decode()
     assert "gptoss: tiny is a toy" in text
     assert "Thought for" in text
     assert text.endswith("Hello! I am tiny, a small demo of gpt-oss. How can I help you?\n")
@@ -141,33 +140,14 @@ def test_on_a_terminal_thoughts_are_a_line_that_collapses(home: Path) -> None:
 
 
 def test_an_unknown_name_is_not_asked_about(home: Path) -> None:
-    code, seen = on_a_terminal(home, "rm", "nope")
-    assert (code, b"unknown model nope" in seen, b"Remove" in seen) == (3, True, False)
+    code, seen = on_terminal(process_environment(home), "rm", "nope")
+    assert (code, "unknown model nope" in seen, "Remove" in seen) == (3, True, False)
 
 
 def test_no_prompt_on_a_terminal_is_a_usage_error(home: Path) -> None:
-    code, seen = on_a_terminal(home, "run")
+    code, seen = on_terminal(process_environment(home), "run", "tiny")
     assert code == 2
-    assert b"gptoss: no prompt" in seen
-
-
-def on_a_terminal(home: Path, *arguments: str) -> tuple[int, bytes]:
-    """Exit code and all that appears on the terminal."""
-    master, slave = pty.openpty()
-    with started(home, *arguments, stdin=slave, stdout=slave, stderr=slave) as process:
-        os.close(slave)
-        seen = b""
-        until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until:
-            try:
-                piece = os.read(master, 65536)
-            except OSError:  # Linux: the other side is closed
-                break
-            if not piece:
-                break
-            seen += piece
-        os.close(master)
-        return process.wait(PATIENCE_S), seen
+    assert "gptoss: no prompt" in seen
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_model_is_pulled_and_answers(gptoss: Gptoss, server: HubServer, home: 
     pulled = gptoss("pull", "gpt-oss", **where)
     assert (pulled.code, pulled.out) == (0, "")
     lines = pulled.err.splitlines()
-    assert lines[0] == f"gptoss: gpt-oss: 5.8 MB of {FIRST}"
+    assert lines[0] == f"gptoss: gpt-oss: 5.8 MB from {FIRST}"
     assert re.fullmatch(rf"{NAME}  5\.8 MB  [\d.]+ [kM]B/s  sha256 is right", lines[-1])
     again = gptoss("pull", "gpt-oss:20b", **where)
     assert (again.code, again.err.splitlines()) == (0, [again.err.strip()])
@@ -312,7 +312,7 @@ def test_on_a_terminal_there_is_one_line(server: HubServer, here: dict[str, str]
     server.troubles.bytes_per_s = 6e5
     seen = on_a_terminal(here | {"COLUMNS": "40", "NO_COLOR": "1"}, "pull", "gpt-oss:20b")
     lines = seen.replace("\r\n", "\n").split("\n")
-    assert lines[0] == f"gptoss: gpt-oss:20b: 600 kB of {FIRST}"
+    assert lines[0] == f"gptoss: gpt-oss:20b: 600 kB from {FIRST}"
     drawn = [line for line in re.split(r"\r\x1b\[K", "\n".join(lines[1:])) if line]
     assert len(drawn) > 2
     assert all(len(line) < 40 for line in drawn)

@@ -1,6 +1,7 @@
 """`gptoss create`: a model from a Modelfile."""
 
 import json
+import os
 import sys
 from importlib import resources
 from pathlib import Path
@@ -10,9 +11,12 @@ import typer
 
 from gptoss_cli import modelfile, terminal
 from gptoss_cli.cli.models import opened
+from gptoss_cli.cli.offer import offered
 from gptoss_cli.errors import BadInput, ModelNotFound
 from gptoss_cli.language import translated
-from gptoss_cli.modelfile import Remark
+from gptoss_cli.library import Library
+from gptoss_cli.modelfile import Modelfile, Remark
+from gptoss_cli.terminal import Screen
 
 SUFFIX = ".Modelfile"
 Text = str | None
@@ -44,11 +48,22 @@ def create(
     if check or name is None:
         _, remarks = library.check(parsed, folder, source)
     else:
-        remarks = library.create(name, parsed, folder, source)
+        remarks = _created(library, name, parsed, folder, source)
     _tell(remarks, called)
     fine = check or name is None
     done = translated("{file} is fine", file=called) if fine else translated("created {name}", name=name)
     print(terminal.safe(done), file=sys.stderr)
+
+
+def _created(library: Library, name: str, file: Modelfile, folder: Path, source: str | None) -> tuple[Remark, ...]:
+    """The remarks; what FROM names is fetched first when it is not here and the user agrees."""
+    try:
+        return library.create(name, file, folder, source)
+    except ModelNotFound:
+        screen = Screen(sys.stdout, sys.stderr, os.environ)
+        if not offered(library, file.source if source is None else source, screen):
+            raise
+    return library.create(name, file, folder, source)
 
 
 def presets() -> dict[str, str]:

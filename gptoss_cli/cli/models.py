@@ -11,12 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from gptoss_cli import gguf, terminal, weights
+from gptoss_cli.cli.asking import can_ask
 from gptoss_cli.cli.fit import fit_lines, fit_object
 from gptoss_cli.config import Places
 from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.language import translated
 from gptoss_cli.library import Library
 from gptoss_cli.library.model import TINY, Listed, Model, described, size_of
+from gptoss_cli.library.removal import Removal
 from gptoss_cli.modelfile import Modelfile
 from gptoss_cli.options import typed
 from gptoss_cli.units import size
@@ -135,23 +137,58 @@ def copy(
 def remove(
     names: Names,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Forget models by name. Weights are left where they are."""
+    """Forget models by name. Weights go with them when gptoss fetched or made them and nothing else uses them."""
     known = opened()
+    removed: list[Removal] = []
     failed: GptossError | None = None
-    for name in names:
+    for name in _named_first(known, names):
         try:
-            known.check_removable(name)
-            question = translated("Remove {name}?", name=terminal.safe(name))
-            if not yes and sys.stdin.isatty() and not typer.confirm(question, err=True):
+            if not yes and can_ask() and not _agreed(known.removal(name, names)):
                 continue
-            known.remove(name)
+            removed.append(known.remove(name, names))
         except GptossError as error:
             failed = failed or error
         else:
-            print(translated("removed {name}", name=terminal.safe(name)), file=sys.stderr)
+            if not as_json:
+                _tell_removed(removed[-1])
+    if as_json:
+        print_lines(json.dumps([_removed_object(each) for each in removed], ensure_ascii=False))
     if failed:
         raise failed
+
+
+def _named_first(known: Library, names: list[str]) -> list[str]:
+    """Those that others are made from come last."""
+    return sorted(dict.fromkeys(names), key=lambda name: known.is_named(name), reverse=True)
+
+
+def _agreed(removal: Removal) -> bool:
+    name = terminal.safe(removal.name)
+    if removal.size_bytes:
+        question = translated("Remove {name} and free {size}?", name=name, size=size(removal.size_bytes))
+    else:
+        question = translated("Remove {name}?", name=name)
+    return typer.confirm(question, err=True)
+
+
+def _tell_removed(removal: Removal) -> None:
+    name = terminal.safe(removal.name)
+    if removal.size_bytes:
+        told = translated("removed {name}, {size} freed", name=name, size=size(removal.size_bytes))
+    else:
+        told = translated("removed {name}", name=name) + (f" ({removal.stays})" if removal.stays else "")
+    print(terminal.safe(told), file=sys.stderr)
+
+
+def _removed_object(removal: Removal) -> dict[str, object]:
+    return {
+        "name": removal.name,
+        "freed_bytes": removal.size_bytes,
+        "files": list(map(str, removal.files)),
+        "kept": removal.stays,
+    }
 
 
 def model_object(model: Model) -> dict[str, Any]:

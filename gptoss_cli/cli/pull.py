@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from gptoss_cli.cli.models import opened
 from gptoss_cli.errors import GptossError
+from gptoss_cli.language import translated
 from gptoss_cli.library import Library
 from gptoss_cli.library.pull import Fetching, FileStarted, Pulled, PullEvent, kept_bytes
 from gptoss_cli.messages import Notice, Progress
@@ -42,7 +44,7 @@ def pull(
     failed: GptossError | None = None
     for name in names:
         try:
-            _pull(library, name, screen, as_json)
+            fetch(library, name, screen, as_json=as_json)
         except GptossError as error:
             failed = failed or error
             if as_json:
@@ -54,12 +56,22 @@ def pull(
         raise failed if as_json or len(names) == 1 else typer.Exit(failed.exit_code)
 
 
-def _pull(library: Library, name: str, screen: Screen, as_json: bool) -> None:
+def fetch(
+    library: Library,
+    name: str,
+    screen: Screen,
+    *,
+    agreed: Callable[[Fetching], bool] = lambda _start: True,
+    as_json: bool = False,
+) -> bool:
+    """Pull `name` and show how it goes; False when it is not here yet and agreed(what it takes) says no."""
     shown = _Json(name) if as_json else _Lines(name, screen)
     events = library.pull(name)
     try:
         with closing(events):
             for event in events:
+                if isinstance(event, Fetching) and event.missing_bytes and not agreed(event):
+                    return False
                 shown.see(event)
     except Exception:
         shown.clear()
@@ -67,8 +79,13 @@ def _pull(library: Library, name: str, screen: Screen, as_json: bool) -> None:
     except BaseException:  # a signal
         shown.clear()
         if shown.start is not None and (kept := kept_bytes(shown.start)):
-            screen.say(f"stopped; {size(kept)} kept: gptoss pull {name} goes on from there")
+            screen.say(
+                translated(
+                    "stopped; {size} kept: {command} goes on from there", size=size(kept), command=f"gptoss pull {name}"
+                )
+            )
         raise
+    return True
 
 
 class _Lines:
@@ -91,8 +108,14 @@ class _Lines:
                 self.start = event
                 if event.missing_bytes:
                     kept = event.size_bytes - event.missing_bytes
-                    here = f", {size(kept)} of it here already" if kept else ""
-                    self._screen.say(f"{self._name}: {size(event.size_bytes)} of {event.repository}{here}")
+                    here = translated(", {size} of it here already", size=size(kept)) if kept else ""
+                    told = translated(
+                        "{name}: {size} from {repository}",
+                        name=self._name,
+                        size=size(event.size_bytes),
+                        repository=event.repository,
+                    )
+                    self._screen.say(told + here)
             case FileStarted():
                 self._file, self._began = event, time.monotonic()
                 self._bar.begin(event.file.rpartition("/")[2])
@@ -108,7 +131,7 @@ class _Lines:
             case Pulled():
                 self._bar.clear()
                 if event.fetched_bytes == 0:
-                    self._screen.say(f"{self._name} is here: {event.path}")
+                    self._screen.say(translated("{name} is here: {path}", name=self._name, path=event.path))
 
 
 class _Json:

@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from gptoss_cli.cli import output, prompts
+from gptoss_cli.cli import offer, output, prompts
+from gptoss_cli.cli.asking import can_ask
 from gptoss_cli.config import Places, Settings, read_file
 from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.files import check_writable, write_whole
@@ -79,7 +80,10 @@ def run(
     library = Library(places.data, places.cache)
     defaults = read_file(places.config_file)
     name, rest = _model_and_words(model, words or [])
-    chosen = _choose(library, name, defaults)
+    chosen = _choose(library, name, defaults, screen)
+    if chosen.is_fallback and not rest and can_ask() and (fetched := offer.choose(library, screen)) is not None:
+        screen.say(f'gptoss run {fetched} "..."')
+        return
     flags = {
         "reasoning": reasoning,
         "max_thinking": max_thinking,
@@ -148,12 +152,12 @@ def _model_and_words(model: str | None, words: list[str]) -> tuple[str | None, l
     return words[0], words[1:]
 
 
-def _choose(library: Library, name: str | None, defaults: dict[str, object]) -> Model:
+def _choose(library: Library, name: str | None, defaults: dict[str, object], screen: Screen) -> Model:
     if name is None:
         name = os.environ.get("GPTOSS_MODEL") or None
     if name is None and isinstance(configured := defaults.get("model"), str):
         name = configured
-    return library.default() if name is None else library.find(name)
+    return library.default() if name is None else offer.found(library, name, screen)
 
 
 def _tell_about(model: Model, screen: Screen) -> None:

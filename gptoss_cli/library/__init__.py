@@ -1,7 +1,7 @@
 """The verbs on models: find, open, create, copy, remove, list. A reply is made by chat."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from gptoss_cli.library.model import (
     tiny,
 )
 from gptoss_cli.library.pull import Pulling
+from gptoss_cli.library.removal import Leftover, Removal, Weights
+from gptoss_cli.library.verify import Verifying, verify
 from gptoss_cli.modelfile import Command, Modelfile, Remark
 from gptoss_cli.names import ModelName
 from gptoss_cli.store import Damaged, Manifest, Store
@@ -167,17 +169,49 @@ class Library:
             return adoption.of_tool(source, finds.folders(source, environment, Path.home()))
         return adoption.of_path(source)
 
-    def check_removable(self, name: str) -> ModelName:
-        """Raises ModelNotFound when there is no such name, BadInput for one that cannot be removed."""
+    def is_named(self, name: str) -> bool:
+        """Whether it is a named model: one with a manifest."""
+        return self._stored(name) is not None
+
+    def removal(self, name: str, leaving: Sequence[str] = ()) -> Removal:
+        """What `remove` would do. leaving: names that are forgotten together with it.
+
+        Raises ModelNotFound when there is no such model, BadInput for one that cannot be removed.
+        """
         if name == TINY:
             raise BadInput("tiny is built in and cannot be removed")
-        if (stored := self._stored(name)) is None:
-            raise ModelNotFound(f"unknown model {name or repr(name)}", hint="gptoss list shows what there is")
-        return stored
+        known = self._users()
+        if (stored := self._stored(name)) is not None:
+            for manifest, path in known:
+                if manifest.name.parts == stored.parts:
+                    return self._weights_of(known).of_named(manifest, path, leaving)
+            return Removal(str(stored))  # a damaged manifest
+        if names.canonical(name) or names.is_hub_reference(name):
+            return self._weights_of(known).of_download(self.find(name), leaving)
+        raise ModelNotFound(f"unknown model {name or repr(name)}", hint="gptoss list shows what there is")
 
-    def remove(self, name: str) -> None:
-        """Forget the model `name`; its weights stay where they are. Raises as `check_removable`."""
-        self._store.remove(self.check_removable(name))
+    def remove(self, name: str, leaving: Sequence[str] = ()) -> Removal:
+        """Forget the model `name`, and delete weights that gptoss wrote and nobody else uses; see `removal`."""
+        removal = self.removal(name, leaving)
+        if (stored := self._stored(name)) is not None:
+            self._store.remove(stored)
+        self._weights_of(self._users()).delete(removal.files)
+        return removal
+
+    def leftovers(self) -> list[Leftover]:
+        """What takes room for nothing: unfinished downloads, versions that were replaced, copies without a name."""
+        return list(self._weights_of(self._users()).leftovers(_cached_reference, cache.folder()))
+
+    def prune(self, leftovers: Sequence[Leftover]) -> list[Leftover]:
+        """Delete them; those that are gone now. Raises GptossError."""
+        known = self._weights_of(self._users())
+        return [each for each in leftovers if known.prune(each, cache.folder())]
+
+    def verify(self, wanted: Sequence[str] = ()) -> Verifying:
+        """Read the weights of these models, or of all that are here, and compare their hashes. Raises as `find`."""
+        if wanted:
+            return verify([(name, self.find(name).weights) for name in wanted])
+        return verify([(each.name, each.weights) for each in self.all() if each.weights])
 
     def all(self) -> list[Listed]:
         """Named models, then those of the catalogue and of the Hub that are here, then `tiny`."""
@@ -194,13 +228,32 @@ class Library:
 
         source, tuning: not the Hub and the cache of the environment. See library.pull for events and errors.
         """
-        base = name if (stored := self._stored(name)) is None else self._store.get(stored).base
-        if names.canonical(base) is None and not names.is_hub_reference(base):
+        if not self.can_be_pulled(name):
             self.find(name)
             raise BadInput(f"{name} is here and comes from no Hub")
-        return pulling.pull(name, references(base), self._downloads, source or Source(cache.folder()), tuning)
+        wanted = references(self._base_of(name))
+        return pulling.pull(name, wanted, self._downloads, source or Source(cache.folder()), tuning)
+
+    def can_be_pulled(self, name: str) -> bool:
+        """Whether `pull` knows where to fetch it; says nothing about whether it is here."""
+        base = self._base_of(name)
+        return names.canonical(base) is not None or names.is_hub_reference(base)
 
     # one step each
+
+    def _base_of(self, name: str) -> str:
+        return name if (stored := self._stored(name)) is None else self._store.get(stored).base
+
+    def _users(self) -> list[tuple[Manifest, Path | None]]:
+        """The named models, and where each finds its weights."""
+        found: list[tuple[Manifest, Path | None]] = []
+        for each in self._store.all():
+            if isinstance(each, Manifest):
+                found.append((each, self._listed(each).weights))
+        return found
+
+    def _weights_of(self, known: list[tuple[Manifest, Path | None]]) -> Weights:
+        return Weights(self._data, self._downloads, known)
 
     def _stored(self, word: str) -> ModelName | None:
         try:
@@ -287,3 +340,7 @@ def _gone(name: str, adapters: tuple[Path, ...]) -> str | None:
 
 def _looks_like_path(word: str) -> bool:
     return word.startswith(("./", "../", "/", "~")) or Path(word).is_file()
+
+
+def _cached_reference(name: str) -> Path | None:
+    return cache.cached(names.parse_hub_reference(name))

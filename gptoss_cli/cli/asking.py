@@ -1,0 +1,9 @@
+"""Whether there is a person to be asked."""
+
+import os
+import sys
+
+
+def can_ask() -> bool:
+    """Whether somebody sits there: both streams are terminals, and it is no CI job."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")

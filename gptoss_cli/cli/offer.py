@@ -1,0 +1,71 @@
+"""What is not on this machine is offered to whoever sits at the terminal: size, place, fit; and then fetched."""
+
+import sys
+
+import typer
+
+from gptoss_cli.cli.asking import can_ask
+from gptoss_cli.cli.pull import fetch
+from gptoss_cli.engine import machine
+from gptoss_cli.engine.memory import Machine
+from gptoss_cli.errors import ModelNotFound
+from gptoss_cli.language import translated
+from gptoss_cli.library import Library
+from gptoss_cli.library.fit import fit_of_build
+from gptoss_cli.library.model import Model
+from gptoss_cli.library.pull import Fetching
+from gptoss_cli.names import BUILDS
+from gptoss_cli.terminal import Screen, safe
+from gptoss_cli.units import size
+
+
+def found(library: Library, name: str, screen: Screen) -> Model:
+    """The model `name`, fetched first when it is not here and the user agrees. Raises as Library.find and pull."""
+    try:
+        return library.find(name)
+    except ModelNotFound:
+        if not offered(library, name, screen):
+            raise
+    return library.find(name)
+
+
+def offered(library: Library, name: str, screen: Screen) -> bool:
+    """Whether `name` is here now, because it could be fetched and the user agreed."""
+    return library.can_be_pulled(name) and can_ask() and fetch(library, name, screen, agreed=_agreed)
+
+
+def _agreed(start: Fetching) -> bool:
+    fit = fit_of_build(start.name, start.size_bytes, machine.now())
+    _say(translated("{name} is not on this machine", name=start.name))
+    _say(f"  {size(start.missing_bytes)}, {start.repository} → {start.place}")
+    _say(f"  {fit.verdict}")
+    return typer.confirm(translated("Fetch it?"), default=fit.plan.fits, err=True)
+
+
+def choose(library: Library, screen: Screen) -> str | None:
+    """The build of gpt-oss that the user has chosen and that is here now; None for none of them."""
+    on = machine.now()
+    _say(translated("no gpt-oss model on this machine yet"))
+    fitting = [name for number, name in enumerate(BUILDS, start=1) if _row(number, name, on)]
+    answer = typer.prompt(
+        translated("Fetch which? (a number, or n for none)"), default=_number(fitting[0]) if fitting else "n", err=True
+    )
+    chosen = {_number(name): name for name in BUILDS}.get(str(answer).strip())
+    if chosen is None:
+        return None
+    return chosen if fetch(library, chosen, screen) else None
+
+
+def _number(name: str) -> str:
+    return str(list(BUILDS).index(name) + 1)
+
+
+def _row(number: int, name: str, on: Machine) -> bool:
+    """Say what the build takes; whether it fits."""
+    fit = fit_of_build(name, None, on)
+    _say(f"  {number}  {name:<14}{size(fit.plan.total.weight_bytes):>9}  {fit.verdict}")
+    return fit.plan.fits
+
+
+def _say(text: str) -> None:
+    print(safe(text), file=sys.stderr)

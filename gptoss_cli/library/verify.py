@@ -1,0 +1,74 @@
+"""Whether weights are what they were: read whole, and compared with the hash by which they were fetched."""
+
+import hashlib
+import re
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gptoss_cli import gguf, weights
+from gptoss_cli.errors import BadInput, GptossError
+from gptoss_cli.messages import Progress
+
+BLOCK = 4 * 2**20
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One file. status: `ok`, `wrong` (another hash), `damaged` (no usable GGUF), or `unknown` (no hash to compare)."""
+
+    name: str
+    path: Path
+    size_bytes: int
+    sha256: str
+    status: str
+    problem: str | None = None
+
+
+Verifying = Generator[Progress | Verified, None, None]
+
+
+def verify(models: Iterable[tuple[str, Path]]) -> Verifying:
+    """The files of `models` (name, first part), each once. Progress is in bytes of the file that is being read."""
+    seen: set[Path] = set()
+    for name, path in models:
+        for part in weights.parts(path):
+            if part.resolve() not in seen:
+                seen.add(part.resolve())
+                yield from _verify(name, part, first=part == path)
+
+
+def _verify(name: str, path: Path, *, first: bool) -> Verifying:
+    expected = _expected(path)
+    size_bytes = path.stat().st_size
+    sha256 = yield from _hash(path, size_bytes)
+    status, problem = "ok" if expected else "unknown", None
+    try:
+        header = gguf.Header.read(path)
+        if first:
+            weights.check_usable(header)
+    except BadInput as error:
+        status, problem = "damaged", str(error)
+    if expected and sha256 != expected:
+        status, problem = "wrong", f"{path} has the hash {sha256}, not {expected}"
+    yield Verified(name, path, size_bytes, sha256, status, problem)
+
+
+def _expected(path: Path) -> str | None:
+    """The cache of Hugging Face names a blob by its hash."""
+    blob = path.resolve().name
+    return blob if SHA256.fullmatch(blob) and path.resolve().parent.name == "blobs" else None
+
+
+def _hash(path: Path, size_bytes: int) -> Generator[Progress, None, str]:
+    digest, done = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+                done += len(block)
+                yield Progress("verify", done, size_bytes)
+    except OSError as error:
+        raise GptossError(f"{path} cannot be read: {error.strerror}") from error
+    return digest.hexdigest()

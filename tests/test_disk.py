@@ -1,0 +1,97 @@
+"""verify, prune and rm as processes: what they print, ask and leave."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Gptoss, process_environment
+from hub_server import HubServer, Repository
+from on_terminal import on_terminal
+from pulling import FIRST, NAME
+
+SIZE = TINY.stat().st_size
+
+
+@pytest.fixture
+def fetched(gptoss: Gptoss, server: HubServer, home: Path) -> Path:
+    """gpt-oss:20b in the cache, pulled; the path of its blob."""
+    server.repositories[FIRST] = Repository({NAME: TINY.read_bytes()})
+    assert gptoss("pull", "-q", "gpt-oss:20b", HF_ENDPOINT=server.endpoint).code == 0
+    return Path(gptoss("where", "gpt-oss:20b").out.strip()).resolve()
+
+
+def test_good_weights_are_verified(fetched: Path, gptoss: Gptoss) -> None:
+    result = gptoss("verify")
+    assert result.code == 0
+    rows = [line.split("\t") for line in result.out.splitlines()]
+    assert [(row[0], row[1], row[3]) for row in rows] == [
+        ("gpt-oss:20b", "ok", fetched.name),
+        ("tiny", "unknown", fetched.name),
+    ]
+    (told,) = json.loads(gptoss("verify", "gpt-oss:20b", "--json").out)
+    assert list(told) == ["name", "status", "weights", "size_bytes", "sha256", "problem"]
+    assert (told["status"], told["size_bytes"], told["problem"]) == ("ok", SIZE, None)
+
+
+def test_a_flipped_bit_is_found_and_the_way_back_works(fetched: Path, gptoss: Gptoss, server: HubServer) -> None:
+    data = bytearray(fetched.read_bytes())
+    data[-1] ^= 1
+    fetched.write_bytes(data)
+    result = gptoss("verify", "gpt-oss:20b")
+    assert result.code == 1
+    assert result.out.split("\t")[1] == "wrong"
+    assert "1 of 1 files are not what they should be" in result.err
+    assert result.err.splitlines()[-1].strip() == "fetch it anew: gptoss rm gpt-oss:20b && gptoss pull gpt-oss:20b"
+    assert gptoss("rm", "gpt-oss:20b").code == 0
+    assert gptoss("pull", "gpt-oss:20b", HF_ENDPOINT=server.endpoint).code == 0
+    assert gptoss("verify", "gpt-oss:20b", "-q").out == ""
+
+
+def test_a_damaged_file_and_a_missing_one(gptoss: Gptoss, tmp_path: Path) -> None:
+    (tmp_path / "cut.gguf").write_bytes(TINY.read_bytes()[:-1000])
+    result = gptoss("verify", "./cut.gguf", "--json")
+    assert result.code == 1
+    assert json.loads(result.out)[0]["status"] == "damaged"
+    assert gptoss("verify", "gpt-oss:20b").code == 3
+
+
+def test_rm_says_what_it_frees(fetched: Path, gptoss: Gptoss) -> None:
+    gptoss("create", "mine", "--from", "gpt-oss:20b", "-f", "-", stdin="FROM tiny\n")
+    blocked = gptoss("rm", "gpt-oss:20b")
+    assert (blocked.code, blocked.out) == (2, "")
+    assert "mine is made from gpt-oss:20b" in blocked.err
+    result = gptoss("rm", "gpt-oss:20b", "mine", "--json")
+    assert result.code == 0
+    assert [(each["name"], each["freed_bytes"], each["kept"]) for each in json.loads(result.out)] == [
+        ("mine", 0, "the weights stay: gpt-oss:20b"),
+        ("gpt-oss:20b", SIZE, None),
+    ]
+    assert not fetched.exists()
+
+
+def test_on_a_terminal_rm_asks_with_the_size(fetched: Path, home: Path) -> None:
+    here = process_environment(home)
+    code, seen = on_terminal(here, "rm", "gpt-oss:20b", answers=[("and free 5.8 MB?", "n\n")])
+    assert (code, fetched.exists()) == (0, True)
+    code, seen = on_terminal(here, "rm", "gpt-oss:20b", answers=[("and free 5.8 MB?", "y\n")])
+    assert (code, fetched.exists()) == (0, False)
+    assert "removed gpt-oss:20b, 5.8 MB freed" in seen
+
+
+def test_prune_lists_and_frees(fetched: Path, gptoss: Gptoss, home: Path) -> None:
+    clean = gptoss("prune")
+    assert (clean.code, clean.out, clean.err) == (0, "", "nothing to delete\n")
+    copy = home / "weights/lost.gguf"
+    copy.parent.mkdir()
+    copy.write_bytes(bytes(2_000_000))
+    dry = gptoss("prune", "--dry-run")
+    assert (dry.code, dry.out) == (0, "lost.gguf\t2.0 MB\ta converted copy without a name\n")
+    assert dry.err == "2.0 MB would be freed\n"
+    assert json.loads(gptoss("prune", "--dry-run", "--json").out)["freed_bytes"] == 2_000_000
+    code, _ = on_terminal(process_environment(home), "prune", answers=[("free 2.0 MB?", "n\n")])
+    assert (code, copy.exists()) == (0, True)
+    told = json.loads(gptoss("prune", "--json").out)
+    assert list(told) == ["dry_run", "freed_bytes", "removed"]
+    assert (told["dry_run"], told["freed_bytes"], told["removed"][0]["paths"]) == (False, 2_000_000, [str(copy)])
+    assert not copy.exists()
+    assert fetched.exists()

@@ -1,0 +1,162 @@
+"""What goes with a name, what stays, and what may go anyway."""
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+from hub_server import HubServer, Repository
+from pulling import FIRST, NAME, SECOND, Place, split_weights, weights
+
+from gptoss_cli import modelfile
+from gptoss_cli.errors import BadInput, ModelNotFound
+from gptoss_cli.hub import cache as hub_cache
+from gptoss_cli.library.removal import Leftover
+
+ANSWER = "gpt-oss:20b"
+
+
+@pytest.fixture
+def pulled(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A place whose library sees what was pulled."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(place.cache))
+    place.pull()
+    return place
+
+
+def create(place: Place, name: str, source: str) -> None:
+    place.library.create(name, modelfile.parse(f"FROM {source}\n"), place.folder)
+
+
+def leftovers(place: Place) -> list[Leftover]:
+    return place.library.leftovers()
+
+
+def test_what_was_pulled_goes_with_its_name_and_is_pulled_again(pulled: Place) -> None:
+    size = len(pulled.content())
+    removal = pulled.library.remove(ANSWER)
+    assert (removal.size_bytes, removal.stays) == (size, None)
+    assert [each for each in pulled.cache.rglob("*") if each.is_file() and ".locks" not in each.parts] == [
+        pulled.cache / "CACHEDIR.TAG"
+    ]
+    with pytest.raises(ModelNotFound):
+        pulled.library.find(ANSWER)
+    pulled.pull()
+    assert pulled.library.find(ANSWER).weights.is_file()
+
+
+def test_all_parts_of_a_split_model_go(server: HubServer, pulled: Place) -> None:
+    server.repositories["ggml-org/gpt-oss-120b-GGUF"] = Repository(dict(split_weights(3)))
+    pulled.pull("gpt-oss:120b")
+    removal = pulled.library.remove("gpt-oss:120b")
+    assert removal.size_bytes == sum(map(len, split_weights(3).values()))
+    assert pulled.files("blobs") == [pulled.library.find(ANSWER).weights.resolve().name]
+
+
+def test_weights_of_which_a_named_model_is_made_stay(pulled: Place) -> None:
+    create(pulled, "mine", ANSWER)
+    with pytest.raises(BadInput, match=r"mine is made from gpt-oss:20b") as caught:
+        pulled.library.remove(ANSWER)
+    assert caught.value.hint == "gptoss rm mine first"
+    removal = pulled.library.remove("mine")
+    assert (removal.files, removal.stays) == ((), "the weights stay: gpt-oss:20b")
+    assert pulled.library.remove(ANSWER).size_bytes
+
+
+def test_both_at_once(pulled: Place) -> None:
+    create(pulled, "mine", ANSWER)
+    assert pulled.library.removal(ANSWER, ["mine", ANSWER]).size_bytes
+
+
+def test_what_another_tool_has_fetched_stays(pulled: Place) -> None:
+    for record in (pulled.folder / "data/downloads").iterdir():
+        record.unlink()
+    with pytest.raises(BadInput, match="was put into the cache by another tool"):
+        pulled.library.remove(ANSWER)
+    assert pulled.library.find(ANSWER).weights.is_file()
+
+
+def test_a_file_of_the_users_own_stays(pulled: Place) -> None:
+    own = pulled.folder / "own.gguf"
+    own.write_bytes(TINY.read_bytes())
+    create(pulled, "mine", str(own))
+    removal = pulled.library.remove("mine")
+    assert (removal.size_bytes, removal.stays) == (0, f"the weights stay: {own}")
+    assert own.is_file()
+
+
+def converted(place: Place, name: str) -> Path:
+    copy = place.folder / "data/weights" / f"{name}.gguf"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_bytes(TINY.read_bytes())
+    return copy
+
+
+def test_a_converted_copy_goes_with_the_last_of_its_names(pulled: Place) -> None:
+    copy = converted(pulled, "x")
+    create(pulled, "one", str(copy))
+    pulled.library.copy("one", "two")
+    first = pulled.library.remove("one")
+    assert (first.size_bytes, first.stays) == (0, "two still uses the weights")
+    second = pulled.library.remove("two")
+    assert (second.size_bytes, second.stays) == (TINY.stat().st_size, None)
+    assert not copy.exists()
+
+
+def test_a_file_with_a_second_name_elsewhere_frees_nothing(pulled: Place) -> None:
+    copy = converted(pulled, "x")
+    os.link(copy, pulled.folder / "second")
+    create(pulled, "one", str(copy))
+    assert pulled.library.remove("one").size_bytes == 0
+    assert (pulled.folder / "second").is_file()
+
+
+def test_nothing_is_left_over_after_a_pull(pulled: Place) -> None:
+    assert leftovers(pulled) == []
+
+
+def test_a_version_that_a_newer_one_has_replaced_may_go(server: HubServer, pulled: Place) -> None:
+    old = len(pulled.content())
+    server.repositories[FIRST] = Repository({NAME: weights(2, 700_000)})
+    pulled.pull()
+    (left,) = leftovers(pulled)
+    assert (left.reason, left.size_bytes) == ("replaced by a newer version", old)
+    assert pulled.library.prune([left]) == [left]
+    assert leftovers(pulled) == []
+    assert pulled.content() == weights(2, 700_000)
+
+
+def test_a_replaced_version_that_has_a_name_stays(server: HubServer, pulled: Place) -> None:
+    create(pulled, "old", str(pulled.library.find(ANSWER).weights))
+    server.repositories[FIRST] = Repository({NAME: weights(2)})
+    pulled.pull()
+    assert leftovers(pulled) == []
+
+
+def test_an_unfinished_download_may_go_unless_it_goes_on(server: HubServer, pulled: Place) -> None:
+    server.repositories[SECOND] = Repository({"other-MXFP4.gguf": weights(3)})
+    events = pulled.library.pull(f"hf:{SECOND}", pulled.source, pulled.tuning)
+    for event in events:
+        if getattr(event, "done", 0):
+            break
+    assert leftovers(pulled) == []
+    events.close()
+    (left,) = leftovers(pulled)
+    assert (left.what, left.reason) == (f"hf:{SECOND}:other-MXFP4.gguf", "a download that was not finished")
+    assert left.partial is not None
+    busy = hub_cache.BlobLock(SECOND, left.partial.path.name.removesuffix(".gptoss-part"), pulled.cache)
+    assert busy.acquire(0)
+    assert pulled.library.prune([left]) == []
+    busy.release()
+    assert pulled.library.prune([left]) == [left]
+    assert not any(path.exists() for path in left.paths)
+
+
+def test_a_converted_copy_without_a_name_may_go(pulled: Place) -> None:
+    copy = converted(pulled, "x")
+    create(pulled, "named", str(converted(pulled, "named")))
+    (left,) = leftovers(pulled)
+    assert (left.what, left.reason) == ("x.gguf", "a converted copy without a name")
+    pulled.library.prune([left])
+    assert not copy.exists()
+    assert (copy.parent / "named.gguf").exists()
