@@ -139,8 +139,3 @@ def _without_long_blanks(text: str) -> Iterator[str]:
             yield text[start:end]
             start = end
     yield text[start:]
-
-
-def o200k_harmony(pieces: Sequence[bytes]) -> Tokenizer:
-    """The tokenizer of gpt-oss from the tokens of the rank file `o200k_base.tiktoken`, in rank order."""
-    return Tokenizer(pieces, O200K_HARMONY_SPECIALS, O200K_HARMONY_SIZE)
