@@ -26,19 +26,25 @@ def check_writable(path: Path) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """`text` as UTF-8 at `path`, replacing what is there; a device or a pipe is written to as it is.
+    """`text` as UTF-8 at `path`, replacing what is there; a device, a pipe or an open stream is written to as it is.
 
     Raises BadInput, or NetworkError when the disk is full; nothing half-written is left behind.
     """
     target = Path(os.path.realpath(path))  # a link goes on pointing where it does
     try:
-        if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8", newline="")
+        if _is_stream(path) or (target.exists() and not target.is_file()):
+            with path.open("a", encoding="utf-8", newline="") as stream:
+                stream.write(text)
         else:
             _replace(target, text)
     except OSError as error:
         kind = NetworkError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else BadInput
         raise kind(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _is_stream(path: Path) -> bool:
+    """/dev/stdout and its like may stand for a file that others are writing to: it must not be replaced."""
+    return str(path.absolute()).startswith(("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"))
 
 
 @contextmanager

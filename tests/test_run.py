@@ -8,6 +8,7 @@ import pytest
 from conftest import TINY, Gptoss, Result
 
 from gptoss_cli import __version__
+from gptoss_cli.files import write_whole
 
 ABILITIES = "how to use gptoss"
 CHINESE_ABILITIES = "怎麼用 gptoss"
@@ -156,6 +157,17 @@ def test_a_device_or_a_pipe_is_written_to_as_it_is(gptoss: Gptoss, tmp_path: Pat
     assert os.read(reader, 100).startswith(b"Hello!")
     os.close(reader)
     assert pipe.is_fifo()
+
+
+def test_a_stream_that_is_a_file_is_not_replaced(gptoss: Gptoss, tmp_path: Path) -> None:
+    assert gptoss("run", "tiny", "-o", "/dev/stdout", "hello").out.startswith("Hello!")  # stdout is a file here
+    kept = tmp_path / "kept"
+    kept.write_text("before\n")
+    descriptor = os.open(kept, os.O_WRONLY | os.O_APPEND)
+    write_whole(Path(f"/dev/fd/{descriptor}"), "after\n")
+    os.write(descriptor, b"last\n")
+    os.close(descriptor)
+    assert kept.read_text() == "before\nafter\nlast\n"
 
 
 @pytest.mark.parametrize(
