@@ -21,7 +21,7 @@ def test_a_console_block_prints_what_it_says(block: str, tmp_path: Path) -> None
     steps = [(command.replace("\n> ", "\n").rstrip("\n"), expected) for command, expected in found]
     assert steps
     marker = "----8<----"
-    script = "".join(f"{command}\nset -- $?\nprintf '%s\\n' '{marker}'\n(exit $1)\n" for command, _ in steps)
+    script = "".join(f"{command}\nset -- $?\nprintf '%s %s\\n' '{marker}' $1\n(exit $1)\n" for command, _ in steps)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": path, "HOME": str(tmp_path), "LANG": "C.UTF-8", "GPTOSS_HOME": str(tmp_path / "gptoss")}
     (tmp_path / "block.sh").write_text(script, encoding="utf-8")
@@ -36,10 +36,13 @@ def test_a_console_block_prints_what_it_says(block: str, tmp_path: Path) -> None
         timeout=60,
         check=False,
     )
-    printed = done.stdout.split(f"{marker}\n")
-    for (command, expected), output in zip(steps, printed, strict=False):
+    *printed, rest = re.split(rf"{marker} (\d+)\n", done.stdout)
+    assert rest == ""
+    for (command, expected), output, code in zip(steps, printed[::2], printed[1::2], strict=True):
         pattern = re.escape(expected).replace(r"\.\.\.", ".+?" if "..." in expected else "")
         assert re.fullmatch(pattern, output, re.DOTALL), f"{command}\n--- printed\n{output}\n--- expected\n{expected}"
+        # where any text will do, a message is not meant
+        assert code == "0" or expected.startswith("gptoss: "), f"{command}\n--- ended with {code}\n{output}"
 
 
 def test_the_readme_has_console_blocks() -> None:
