@@ -4,12 +4,14 @@ import json
 import os
 import pty
 import re
+import select
 import shlex
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,9 +57,22 @@ def hub_cache(home: Path) -> Path:
 
 def wait_for_bytes(server: HubServer, count: int) -> None:
     """Until the server has sent so many."""
-    waited = threading.Event()
+    until = time.monotonic() + PATIENCE_S
     while server.sent < count:
-        assert not waited.wait(0.005) or server.sent
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def wait_for_text(process: subprocess.Popen[bytes], text: bytes) -> bytes:
+    """What stderr brings until it contains `text`."""
+    assert process.stderr is not None
+    seen = b""
+    while text not in seen:
+        assert select.select([process.stderr], [], [], PATIENCE_S)[0], seen
+        piece = os.read(process.stderr.fileno(), 65536)
+        assert piece, seen
+        seen += piece
+    return seen
 
 
 def test_a_model_is_pulled_and_answers(gptoss: Gptoss, server: HubServer, home: Path) -> None:
@@ -279,13 +294,10 @@ def test_two_pulls_of_one_file_fetch_it_once(server: HubServer, here: dict[str, 
     with started(here, "pull", "gpt-oss:20b") as first:
         wait_for_bytes(server, 65536)
         with started(here, "pull", "gpt-oss:20b") as second:
-            assert second.stderr is not None
-            told = second.stderr.readline() + second.stderr.readline()
-            assert f"gptoss: another program downloads {NAME}; waiting for it" in told.decode()
-            server.troubles.bytes_per_s = 0
-            for process in (first, second):
-                process.communicate(timeout=PATIENCE_S)
-                assert process.returncode == 0
+            told = wait_for_text(second, b"waiting for it\n")
+            server.troubles.bytes_per_s = 0.0
+            assert [process.wait(PATIENCE_S) for process in (first, second)] == [0, 0]
+    assert f"gptoss: another program downloads {NAME}; waiting for it" in told.decode()
     ranges = [each.range for each in server.downloads() if each.range]
     assert sum(end - start for start, end in ranges) == len(WHOLE)
 

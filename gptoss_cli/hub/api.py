@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import quote, urlsplit
 
 from gptoss_cli import __version__
 from gptoss_cli.errors import GptossError, ModelNotFound, NetworkError
@@ -18,6 +18,9 @@ LONGEST_WAIT_S = 60.0
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HASH = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
+
+if TYPE_CHECKING:
+    import httpx2
 
 T = TypeVar("T")
 
@@ -69,35 +72,64 @@ class Unreachable(NetworkError):
 
 def listing(repository: str, revision: str, source: Source) -> tuple[HubFile, ...]:
     """The files of a repository. Raises ModelNotFound, NotGiven, Unreachable and NetworkError."""
-    from huggingface_hub import HfApi  # 0.4 s: only when the Hub is asked
+    from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]  # 0.2 s; HfApi takes 0.3
 
     logging.getLogger("huggingface_hub").setLevel(
         logging.ERROR
     )  # its warnings, some of them the server's, go to stderr
-    api = HfApi(endpoint=source.endpoint, token=source.token, library_name="gptoss", library_version=__version__)
-    told = _asked(
-        lambda: api.model_info(repository, revision=revision, timeout=etag_timeout_s(), files_metadata=True),
-        f"{repository} at {revision}" if revision != "main" else repository,
-        urlsplit(api.endpoint).netloc,
-    )
-    files = []
-    for each in told.siblings or [] if COMMIT.fullmatch(told.sha or "") else []:
-        lfs = each.lfs
-        size = lfs.size if lfs else each.size
-        sha256, oid = (lfs.sha256 if lfs else None), each.blob_id or ""
-        if size is not None and HASH.fullmatch(sha256 or oid) and _is_below(each.rfilename):
-            files.append(HubFile(repository, each.rfilename, str(told.sha), size, sha256, oid))
-    return tuple(files)
+    url = f"{_endpoint(source)}/api/models/{repository}/revision/{quote(revision, safe='')}"
+
+    def question() -> tuple[HubFile, ...]:
+        headers, wait_s = _headers(source), etag_timeout_s()
+        response = session().get(url, headers=headers, params={"blobs": True}, timeout=wait_s)
+        hf_raise_for_status(response)
+        return _read(repository, response.json())
+
+    what = f"{repository} at {revision}" if revision != "main" else repository
+    return _asked(question, what, urlsplit(url).netloc)
 
 
 def address(file: HubFile, source: Source) -> Address:
     """Where the bytes of `file` are asked for; the answer may be a redirect to another host."""
-    from huggingface_hub import hf_hub_url
+    url = f"{_endpoint(source)}/{file.repository}/resolve/{file.commit}/{quote(file.path)}"
+    return Address(url, _headers(source))
+
+
+def session() -> "httpx2.Client":
+    """The client of this process, with its proxies and certificates; any number of threads may use it. Not to close."""
+    from huggingface_hub import get_session  # another client of our own would cost 30 ms
+
+    return get_session()
+
+
+def _endpoint(source: Source) -> str:
+    from huggingface_hub import constants
+
+    return source.endpoint or constants.ENDPOINT
+
+
+def _headers(source: Source) -> dict[str, str]:
+    """Who asks, and the token if there is one."""
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-    url = hf_hub_url(file.repository, file.path, revision=file.commit, endpoint=source.endpoint)
-    headers = build_hf_headers(token=source.token, library_name="gptoss", library_version=__version__)
-    return Address(url, headers)
+    return dict(build_hf_headers(token=source.token, library_name="gptoss", library_version=__version__))
+
+
+def _read(repository: str, told: dict[str, Any]) -> tuple[HubFile, ...]:
+    """The files of what `GET /api/models/REPOSITORY/revision/REVISION?blobs=true` answers.
+
+    Passed over: what has no hash, and paths that would leave the repository's folder.
+    """
+    commit, files = str(told["sha"]), []
+    if not COMMIT.fullmatch(commit):
+        raise ValueError(f"{commit!r} is no commit")
+    for each in told["siblings"]:
+        lfs = each.get("lfs") or {}
+        path, size = str(each["rfilename"]), lfs.get("size", each.get("size"))
+        sha256, oid = lfs.get("sha256"), each.get("blobId") or ""
+        if isinstance(size, int) and HASH.fullmatch(str(sha256 or oid)) and _is_below(path):
+            files.append(HubFile(repository, path, commit, size, sha256, oid))
+    return tuple(files)
 
 
 def etag_timeout_s() -> float:
@@ -176,7 +208,7 @@ def translated(error: Exception, what: str, host: str) -> GptossError:
             return Unreachable(f"{host} cannot be reached: {_first_line(error)}")
         case httpx2.HTTPError() | httpx2.InvalidURL() | OSError():
             return NetworkError(f"{what}: {_first_line(error)}")
-        case ValueError() | KeyError() | TypeError():
+        case ValueError() | KeyError() | TypeError() | AttributeError():
             return NetworkError(
                 f"{host} does not answer as the Hugging Face Hub does: {_first_line(error)}",
                 hint="is HF_ENDPOINT right, and the proxy?",

@@ -23,6 +23,7 @@ JOIN_S = 2.0
 LONGEST_WAIT_S = 30.0
 SLOW_S = 3.0
 RUN_BYTES = 64 * 2**20  # of one request; the hash lags behind by at most one for each other connection
+FLUSH_BYTES = 64 * 2**20
 MISSING, COMING, WHOLE = range(3)
 
 
@@ -88,7 +89,7 @@ class _Download:
         self._tuning = tuning
         self._chunk = part.chunk_bytes
         self._count = -(-file.size_bytes // self._chunk)
-        self._fetcher = Fetcher(file, address, timeout_s=tuning.timeout_s, connections=tuning.connections)
+        self._fetcher = Fetcher(file, address, tuning.timeout_s)
         self._changed = threading.Condition()
         self._state = _State(bytearray(self._count))
         self._known = {index: crc for index, crc in part.known.items() if index < self._count}  # not checked yet
@@ -96,7 +97,7 @@ class _Download:
         for index in self._known:
             self._state.chunks[index] = WHOLE
             self._state.done_bytes += self._length(index)
-        tasks = [self._work] * min(tuning.connections, self._count) + [self._hash]
+        tasks = [self._work] * min(tuning.connections, self._count) + [self._hash, self._flush]
         self._threads = [threading.Thread(target=self._guarded, args=(task,), daemon=True) for task in tasks]
 
     # the consumer's thread
@@ -135,8 +136,6 @@ class _Download:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(0.0, until - time.monotonic()))
-        if not any(thread.is_alive() for thread in self._threads):
-            self._fetcher.release()
 
     def _is_over(self) -> bool:
         return self._state.failure is not None or self._state.digest is not None
@@ -359,6 +358,20 @@ class _Download:
         with self._changed:
             self._state.digest = digest.hexdigest()
             self._changed.notify_all()
+
+    def _flush(self) -> None:
+        """Keep the disk busy meanwhile: the end need not wait for it, and a power loss takes less."""
+        flushed_bytes = 0
+        while True:
+            with self._changed:
+                while not self._is_over() and self._state.done_bytes < flushed_bytes + FLUSH_BYTES:
+                    if self._state.stopped:
+                        return
+                    self._changed.wait()
+                if self._is_over() or self._state.stopped:
+                    return
+                flushed_bytes = self._state.done_bytes
+            self._part.flush()
 
     def _reject(self, index: int) -> None:
         with self._changed:

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from gptoss_cli.errors import NetworkError
-from gptoss_cli.hub.api import TRANSIENT, Address, HubFile, NotGiven, retry_after_s
+from gptoss_cli.hub.api import TRANSIENT, Address, HubFile, NotGiven, retry_after_s, session
 
 if TYPE_CHECKING:
     import httpx2
@@ -47,21 +47,15 @@ class Body:
 class Fetcher:
     """Fetches ranges of `file`; any number of threads may do so at once."""
 
-    def __init__(self, file: HubFile, address: Address, *, timeout_s: float, connections: int) -> None:
-        import httpx2  # 0.1 s: only when something is fetched
-
+    def __init__(self, file: HubFile, address: Address, timeout_s: float) -> None:
         self._file = file
         self._start = address
         self._lock = threading.RLock()
         self._found: str | None = None  # where the redirects ended
         self._etags: dict[str, str] = {}  # by host
         self._open: set[httpx2.Response] = set()
-        self._closed = False
-        self._client = httpx2.Client(
-            timeout=timeout_s,
-            follow_redirects=False,
-            limits=httpx2.Limits(max_connections=connections + 1, max_keepalive_connections=connections + 1),
-        )
+        self._timeout_s = timeout_s
+        self._client = session()
 
     @contextmanager
     def open(self, start: int, end: int) -> Iterator[Body]:
@@ -71,7 +65,7 @@ class Fetcher:
         try:
             url = self._address()
             headers = {**self._headers(url), "Range": f"bytes={start}-{end - 1}"}
-            with self._client.stream("GET", url, headers=headers) as response:
+            with self._client.stream("GET", url, headers=headers, **self._how()) as response:
                 whole = self._checked(response, url, start)
                 self._open.add(response)
                 try:
@@ -84,14 +78,9 @@ class Fetcher:
             raise Again(str(error) or type(error).__name__) from error
         except httpx2.InvalidURL as error:
             raise NetworkError(f"{self._file.path}: the server redirects to no address: {error}") from error
-        except (httpx2.StreamError, RuntimeError) as error:  # RuntimeError: the client was closed
-            if not self._closed:
-                raise
-            raise Again("stopped") from error
 
     def close(self) -> None:
         """End all that is going on, in whichever thread."""
-        self._closed = True
         for response in list(self._open):
             stream = response.extensions.get("network_stream")
             connection = stream.get_extra_info("socket") if stream is not None else None
@@ -99,9 +88,8 @@ class Fetcher:
                 with suppress(OSError):
                     socket.socket.shutdown(connection, socket.SHUT_RDWR)  # wakes the thread that waits for bytes
 
-    def release(self) -> None:
-        """Give the connections back, when no thread uses them any more."""
-        self._client.close()
+    def _how(self) -> dict[str, Any]:
+        return {"timeout": self._timeout_s, "follow_redirects": False}  # which go to other hosts, too
 
     def _headers(self, url: str) -> dict[str, str]:
         same = _origin(url) == _origin(self._start.url)
@@ -118,7 +106,7 @@ class Fetcher:
     def _resolved(self) -> str:
         url = self._start.url
         for _ in range(REDIRECTS):
-            response = self._client.request("HEAD", url, headers=self._headers(url))
+            response = self._client.request("HEAD", url, headers=self._headers(url), **self._how())
             if _origin(url) == _origin(self._start.url):
                 self._check_listed(response)
             if not response.has_redirect_location:

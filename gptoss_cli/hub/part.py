@@ -4,8 +4,7 @@
 file it is, then a line `INDEX CRC32` per chunk, added after the chunk's bytes were written, and at a stop that is no
 crash `INDEX CRC32 LENGTH` for a chunk that is not whole. After kill -9 both are as
 they were. After a power loss the journal may know of chunks that never reached the disk: their CRC does not match, and
-they are fetched again. So nothing is flushed before the end, and what is there is read once, which the hash needs
-anyway.
+they are fetched again. So no chunk waits for the disk, and what is there is read once, which the hash needs anyway.
 """
 
 import json
@@ -73,6 +72,10 @@ class Part:
 
     def read(self, length: int, offset: int) -> bytes:
         return os.pread(self._file, length, offset)
+
+    def flush(self) -> None:
+        """Have what is written so far on the disk itself. Takes as long as the disk needs."""
+        (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(self._file)
 
     def complete(self, index: int, crc: int) -> None:
         """All bytes of the chunk are written."""
