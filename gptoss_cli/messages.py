@@ -162,7 +162,11 @@ class Delta:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far something has come that keeps the user waiting; `stage` is `load`, `prompt` or `convert`."""
+    """How far something has come that keeps the user waiting.
+
+    stage: `load`, `prompt` or `convert`, each in its own unit; of a pull `download`, `verify` or `wait` (for another
+    program), in bytes.
+    """
 
     stage: str
     done: int

@@ -69,8 +69,3 @@ def parts(path: Path) -> list[Path]:
         names = (path.name.replace(found[0], f"-{part:05}-of-{found[1]}") for part in range(1, int(found[1]) + 1))
         return [part for name in names if (part := path.with_name(name)).is_file()]
     return [path]
-
-
-def is_first(path: Path) -> bool:
-    """Whether the file is a model, or the first part of a split one."""
-    return "-of-" not in path.name or "-00001-of-" in path.name

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import importlib
 import json
 import os
 import subprocess
@@ -58,6 +59,7 @@ def _serve() -> None:
     from gptoss_cli.engine import binding
 
     binding.api()  # numpy, too
+    importlib.import_module("httpx2")  # huggingface_hub's; itself it reads the environment when it is imported
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         cli.run_app(["run", "--help"])  # what Typer imports late
     for line in sys.stdin:

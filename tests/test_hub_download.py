@@ -8,6 +8,7 @@ import pytest
 from hub_server import HubServer, Repository
 from pulling import CHUNK, FIRST, NAME, Place, weights
 
+from gptoss_cli.engine.machine import available_memory
 from gptoss_cli.errors import GptossError, NetworkError
 from gptoss_cli.hub.download import Tuning
 from gptoss_cli.hub.part import partials
@@ -74,7 +75,7 @@ def test_what_is_continued_is_continued_within_a_chunk(place: Place) -> None:
 
 
 def test_a_server_that_falls_silent_is_asked_again(place: Place) -> None:
-    place.tuning = Tuning(chunk_bytes=CHUNK, connections=4, timeout_s=0.2, retries=4, wait_s=0.01)
+    place.tuning = Tuning(chunk_bytes=CHUNK, connections=4, timeout_s=0.5, retries=8, wait_s=0.01)
     place.server.troubles.stall_after = 65536
     place.server.troubles.stalls = 3
     place.pull()
@@ -82,8 +83,8 @@ def test_a_server_that_falls_silent_is_asked_again(place: Place) -> None:
 
 
 def test_a_server_that_is_silent_for_good_ends_it_and_the_part_is_kept(place: Place) -> None:
-    place.tuning = Tuning(chunk_bytes=CHUNK, connections=2, timeout_s=0.1, retries=2, wait_s=0.0)
     stop_after(place, 200_000)
+    place.tuning = Tuning(chunk_bytes=CHUNK, connections=2, timeout_s=0.1, retries=2, wait_s=0.0)
     kept = next(partials(place.cache)).kept_bytes
     place.server.troubles.stall_after = 0
     with pytest.raises(NetworkError, match=f"{NAME}: the server sends nothing any more, 3 times in a row"):
@@ -182,6 +183,7 @@ def test_a_list_with_a_wrong_size(size: int, place: Place) -> None:
 
 
 def test_a_file_that_changes_in_the_middle_is_begun_again(place: Place) -> None:
+    place.server.repositories[FIRST] = Repository({NAME: weights(1, 4_000_000)})
     place.server.troubles.bytes_per_s = 2e6
     notices = []
     for event in place.library.pull("gpt-oss:20b", place.source, place.tuning):
@@ -283,6 +285,17 @@ def test_a_disk_without_room_is_refused_before_the_first_byte(place: Place) -> N
         place.pull()
     assert raised.value.exit_code == 5
     assert not place.server.downloads()
+
+
+def test_a_model_that_does_not_fit_the_machine_is_told_before_the_first_byte(place: Place) -> None:
+    place.server.troubles.listed_size = 10**18
+    events = place.library.pull("gpt-oss:20b", place.source, place.tuning)
+    assert isinstance(next(events), Fetching)
+    if available_memory() is not None:
+        notice = next(events)
+        assert isinstance(notice, Notice)
+        assert notice.text.startswith("this machine is small for gpt-oss:20b, which does not fit: it needs ")
+    events.close()
 
 
 def test_a_cache_that_cannot_be_written(place: Place) -> None:

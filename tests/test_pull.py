@@ -174,9 +174,15 @@ def test_several_names_one_of_which_is_wrong(gptoss: Gptoss, server: HubServer, 
     assert [line.split("\t")[0] for line in gptoss("list").out.splitlines()] == ["gpt-oss:20b", "gpt-oss:120b", "tiny"]
 
 
-def test_quiet_says_nothing(gptoss: Gptoss, server: HubServer) -> None:
+def test_quiet_says_nothing_and_what_was_pulled_before_is_one_model(
+    gptoss: Gptoss, server: HubServer, home: Path
+) -> None:
     result = gptoss("pull", "gpt-oss:20b", "-q", HF_ENDPOINT=server.endpoint)
     assert (result.code, result.out, result.err) == (0, "", "")
+    server.repositories[FIRST] = Repository({NAME: weights(2)})
+    assert gptoss("pull", "gpt-oss:20b", "-q", HF_ENDPOINT=server.endpoint).code == 0
+    assert len(list(hub_cache(home).glob("models--*/blobs/*"))) == 2
+    assert [line.split("\t")[0] for line in gptoss("list").out.splitlines()] == ["gpt-oss:20b", "tiny"]
 
 
 def test_offline_what_is_cached_is_enough(gptoss: Gptoss, server: HubServer) -> None:
@@ -297,7 +303,9 @@ def test_two_pulls_of_one_file_fetch_it_once(server: HubServer, here: dict[str, 
             told = wait_for_text(second, b"waiting for it\n")
             server.troubles.bytes_per_s = 0.0
             assert [process.wait(PATIENCE_S) for process in (first, second)] == [0, 0]
+            told += second.communicate()[1]
     assert f"gptoss: another program downloads {NAME}; waiting for it" in told.decode()
+    assert "gptoss: gpt-oss:20b is here: " in told.decode()
     ranges = [each.range for each in server.downloads() if each.range]
     assert sum(end - start for start, end in ranges) == len(WHOLE)
 

@@ -218,7 +218,7 @@ def translated(error: Exception, what: str, host: str) -> GptossError:
 
 def _refused(status: int, what: str) -> NetworkError:
     if status in (401, 403):
-        return NotGiven(f"the Hub does not give {what} (HTTP {status})", hint="set HF_TOKEN, or: hf auth login")
+        return NotGiven(f"the Hub does not give {what} (HTTP {status})", hint="is HF_TOKEN right? or: hf auth login")
     if status == 429:
         return NetworkError(f"{what}: the Hub wants fewer questions (HTTP 429)", hint="wait, or set HF_TOKEN")
     return NetworkError(f"{what}: the Hub answers HTTP {status}", hint="try again later")

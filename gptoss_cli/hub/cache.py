@@ -145,15 +145,15 @@ class BlobLock:
         self._lock = FileLock(self._path, mode=0o664)
 
     def acquire(self, within_s: float) -> bool:
-        """Raises NetworkError where the file system has no locks."""
+        """False when another has it for so long. Raises OSError, and GptossError where the file system has no locks."""
         from filelock import Timeout
 
         try:
             self._lock.acquire(timeout=within_s)
         except Timeout:
             return False
-        except (NotImplementedError, OSError) as error:
-            raise NetworkError(f"{self._path} cannot be locked: {error}") from error
+        except NotImplementedError as error:
+            raise GptossError(f"{self._path} cannot be locked: {error}") from error
         return True
 
     def release(self) -> None:

@@ -114,7 +114,8 @@ def pulled(downloads: Downloads, others: Iterable[Path]) -> list[Listed]:
     """What was fetched by a reference to the Hub, and is not one of `others`."""
     listed, known = [], set(others)
     for each in downloads.all():
-        if each.snapshot in known or not each.snapshot.is_file() or not weights.is_first(each.snapshot):
+        found = cache.cached(HubReference(each.repository, file=each.file))
+        if each.snapshot in known or each.snapshot != found:  # another part, gone, or there is a newer one
             continue
         listed.append(Listed(each.name, each.name, each.snapshot, size_of(each.snapshot), each.time))
     return listed

@@ -157,33 +157,42 @@ def _fetch(
         source.cache,
     )
     yield start
-    _check_room(name, missing_bytes, source.cache)
     if missing and (notice := _fit_notice(name, start.size_bytes)):
         yield Notice(notice)
+    _check_room(name, missing_bytes, source.cache)
+    fetched_bytes = 0
     for file in missing:
-        yield from _fetch_one(name, file, downloads, source, tuning or Tuning(timeout_s=api.download_timeout_s()))
+        fetched_bytes += yield from _fetch_one(
+            file, downloads, source, tuning or Tuning(timeout_s=api.download_timeout_s())
+        )
     cache.set_revision(reference.repository, reference.revision, files[0].commit, source.cache)
     path = cache.pointer(files[0], source.cache)
     weights.check_usable(gguf.Header.read(path))
-    yield Pulled(name, path, start.size_bytes, missing_bytes)
+    yield Pulled(name, path, start.size_bytes, fetched_bytes)
 
 
-def _fetch_one(name: str, file: HubFile, downloads: Downloads, source: Source, tuning: Tuning) -> Pulling:
+def _fetch_one(file: HubFile, downloads: Downloads, source: Source, tuning: Tuning) -> Generator[PullEvent, None, int]:
+    """The bytes that were fetched: 0 when another program, which had begun it, has done it all."""
     cache.prepare(file, source.cache)
-    blob = cache.blob(file, source.cache)
+    begun = Path(f"{cache.blob(file, source.cache)}{part.SUFFIX}")
     lock = cache.BlobLock(file.repository, file.etag, source.cache)
     if not lock.acquire(0):
         yield Notice(f"another program downloads {file.path}; waiting for it")
+        yield FileStarted(file.path, file.size_bytes, part.kept_bytes(begun))
         while not lock.acquire(WAIT_S):
-            yield Progress("wait", part.kept_bytes(Path(f"{blob}{part.SUFFIX}")), file.size_bytes)
+            yield Progress("wait", part.kept_bytes(begun), file.size_bytes)
     try:
-        if not cache.has_blob(file, source.cache):
-            yield from _forget_older(file, source.cache)
-            yield FileStarted(file.path, file.size_bytes, part.kept_bytes(Path(f"{blob}{part.SUFFIX}")))
-            yield from _download(file, source, tuning)
-            downloads.put(_record(file, cache.link(file, source.cache)))
-        else:
+        if cache.has_blob(file, source.cache):
             cache.link(file, source.cache)
+            return 0
+        if cache.is_there(file, source.cache):  # where there are no links, the blob has moved there
+            return 0
+        yield from _forget_older(file, source.cache)
+        kept = part.kept_bytes(begun)
+        yield FileStarted(file.path, file.size_bytes, kept)
+        yield from _download(file, source, tuning)
+        downloads.put(_record(file, cache.link(file, source.cache)))
+        return file.size_bytes - kept
     finally:
         lock.release()
 
