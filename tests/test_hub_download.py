@@ -82,6 +82,22 @@ def test_a_server_that_falls_silent_is_asked_again(place: Place) -> None:
     assert place.content() == WHOLE
 
 
+def test_a_slow_connection_leaves_its_work_to_the_others(place: Place) -> None:
+    content = weights(1, 40 * CHUNK)
+    place.server.repositories[FIRST] = Repository({NAME: content})
+    place.tuning = Tuning(chunk_bytes=CHUNK, connections=2, timeout_s=20.0)
+    place.server.troubles.stall_after = 0
+    place.server.troubles.stalls = 1
+    events = place.library.pull("gpt-oss:20b", place.source, place.tuning)
+    for event in events:
+        if isinstance(event, Progress) and event.done >= len(content) - 2 * CHUNK:
+            break
+    events.close()
+    stalled = [each.range[0] for each in place.server.downloads()[:2] if each.range]
+    asked_for = [each.range[0] for each in place.server.downloads()[2:] if each.range]
+    assert not set(stalled) & set(asked_for), "the silent connection was waited for"
+
+
 def test_a_server_that_is_silent_for_good_ends_it_and_the_part_is_kept(place: Place) -> None:
     stop_after(place, 200_000)
     place.tuning = Tuning(chunk_bytes=CHUNK, connections=2, timeout_s=0.1, retries=2, wait_s=0.0)

@@ -178,7 +178,7 @@ class _Download:
                 if (run := self._next_missing() or self._half_of_a_slow_one()) is not None:
                     state.runs.append(run)
                     return run
-                self._changed.wait(SLOW_S / 2)
+                self._changed.wait(SLOW_S / 3)
 
     def _next_missing(self) -> _Run | None:
         """Long runs at first; short ones towards the end, so that the connections end together."""
@@ -205,10 +205,11 @@ class _Download:
         return run
 
     def _left_s(self, run: _Run) -> float:
-        """How long it will take, by what it took so far."""
+        """How long it will take, by what it took so far; 0 as long as that says little."""
         spent = time.monotonic() - run.began
         done = (run.next - run.first) * self._chunk + run.fetched_bytes
-        return spent * ((run.end - run.next) * self._chunk - run.fetched_bytes) / max(1, done)
+        left = (run.end - run.next) * self._chunk - run.fetched_bytes
+        return spent * left / max(1, done) if spent > SLOW_S / 3 else 0.0
 
     def _give_back(self, run: _Run) -> None:
         with self._changed:
