@@ -37,7 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(short_help="Answer one prompt.", options_metavar="[OPTIONS] [MODEL]")(run)
-app.command("pull", short_help="Fetch a model from the Hub.", options_metavar="[OPTIONS] NAME...")(pull)
+app.command("pull", short_help="Fetch a model from the Hub.")(pull)
 app.command("create", short_help="Make a model from a Modelfile.")(create)
 app.command("list", short_help="The models on this machine.")(models.list_models)
 app.command("ls", hidden=True)(models.list_models)
