@@ -69,6 +69,7 @@ def test_the_layout_of_ollamas_first_files_is_undone(tmp_path: Path) -> None:
         assert data_of(made, mine) == expected, tensor.name
 
 
+@pytest.mark.soak
 def test_a_vocabulary_of_201088_tokens_is_carried_over_byte_by_byte(random_model: Path, tmp_path: Path) -> None:
     made = Header.read(converted(write_blob(tmp_path / "blob", source=random_model)))
     wanted = Header.read(random_model)

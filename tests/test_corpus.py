@@ -59,6 +59,7 @@ def test_no_wording_belongs_to_two_intents() -> None:
     assert {wording: names for wording, names in owners.items() if len(names) > 1} == {}
 
 
+@pytest.mark.soak
 def test_held_out_wordings_are_never_trained_however_they_are_dressed() -> None:
     for language in LANGUAGES:
         prefixes = ("", *forms.PREFIXES[language])

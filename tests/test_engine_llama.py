@@ -195,6 +195,7 @@ def test_a_prompt_that_departs_before_the_window_is_evaluated_anew(
 # the length of the context
 
 
+@pytest.mark.soak
 def test_a_context_nobody_fixed_grows_and_goes_on_as_if_it_had_always_been_longer(
     random_model: Path, fresh: Callable[[tuple[int, ...]], Token]
 ) -> None:
@@ -227,6 +228,7 @@ def test_a_fixed_context_ends_the_reply_and_refuses_a_longer_prompt(random_model
         engine.close()
 
 
+@pytest.mark.soak
 def test_a_context_grows_no_longer_than_the_model_was_trained_for(tmp_path: Path) -> None:
     write_random(tmp_path / "short.gguf", replace(SMALL, layers=1, n_ctx_train=400))
     engine = LlamaEngine(tmp_path / "short.gguf", threads=1)

@@ -82,6 +82,7 @@ def test_while_it_reads_a_long_prompt(home: Path, random_model: Path, tmp_path: 
         assert ended(process) == (130, b"")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("module", ["typer", "tiktoken", "llama_cpp.llama_cpp"])
 def test_while_it_starts(module: str, home: Path, random_model: Path) -> None:
     """Python tells which module it has imported: the signal comes right after that one."""

@@ -126,7 +126,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(document=json_values)
 def test_any_json_is_a_schema(document: object) -> None:
     if isinstance(document, dict):

@@ -82,6 +82,7 @@ def test_a_server_that_falls_silent_is_asked_again(place: Place) -> None:
     assert place.content() == WHOLE
 
 
+@pytest.mark.soak
 def test_a_slow_connection_leaves_its_work_to_the_others(place: Place) -> None:
     content = weights(1, 40 * CHUNK)
     place.server.repositories[FIRST] = Repository({NAME: content})

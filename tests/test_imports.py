@@ -154,6 +154,7 @@ def test_ollamas_gpt_oss_is_converted_and_answers_as_the_original(gptoss: Gptoss
     assert blob.is_file()
 
 
+@pytest.mark.soak
 def test_what_ollama_has_set_becomes_the_preset_and_a_copy_is_made_once(gptoss: Gptoss, home: Path) -> None:
     models = home / "elsewhere"
     pulled(models, **LAYERS)

@@ -12,6 +12,7 @@ from gptoss_cli.library.fit import fit_of_build
 GIB = 2**30
 
 
+@pytest.mark.soak
 def test_a_model_beyond_memory_is_refused_before_it_is_loaded(gptoss: Gptoss, tmp_path: Path) -> None:
     huge(tmp_path / "huge.gguf")
     refused = gptoss("run", "./huge.gguf", "hello")

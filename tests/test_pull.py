@@ -216,6 +216,7 @@ def test_the_token_and_the_cache_of_the_environment(gptoss: Gptoss, server: HubS
     assert {each.headers.get("authorization") for each in server.seen if each.where == "cdn"} == {None}
 
 
+@pytest.mark.soak
 def test_a_proxy_is_used(gptoss: Gptoss, server: HubServer) -> None:
     """A forward proxy, which alone knows where hub.invalid is."""
     asked: list[str] = []
@@ -310,6 +311,7 @@ def test_two_pulls_of_one_file_fetch_it_once(server: HubServer, here: dict[str, 
     assert sum(end - start for start, end in ranges) == len(WHOLE)
 
 
+@pytest.mark.soak
 def test_a_disk_that_is_full_in_the_middle(server: HubServer, here: dict[str, str], gptoss: Gptoss, home: Path) -> None:
     """A limit on the size of files is as good as a full disk: a write fails in the middle."""
     server.repositories[FIRST] = Repository({NAME: weights(7, 20_000_000)})

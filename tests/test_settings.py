@@ -126,6 +126,7 @@ def test_what_was_edited_is_checked_and_kept(gptoss: Gptoss, home: Path, tmp_pat
     assert "cannot be started" in gptoss("config", "edit", EDITOR="/none").err
 
 
+@pytest.mark.soak
 def test_color_may_stand_anywhere_before_two_dashes(gptoss: Gptoss) -> None:
     for arguments in (("--color", "never", "list"), ("list", "--color=never"), ("show", "tiny", "--colour", "never")):
         assert gptoss(*arguments).code == 0

@@ -70,6 +70,7 @@ def test_a_learnt_vocabulary_encodes_as_it_was_learnt() -> None:
         assert pieces.index(left) < pieces.index(piece) > pieces.index(right), "merged in the order of the ranks"
 
 
+@pytest.mark.soak
 def test_pytorch_and_llama_cpp_compute_the_same(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is only needed for training: pip install --group training")
     from training.compare import difference, rounded_model

@@ -46,6 +46,7 @@ def test_a_gguf_gives_the_published_vocabulary_and_so_does_the_cache(random_mode
     assert len(list((tmp_path / "vocabulary").iterdir())) == 1
 
 
+@pytest.mark.soak
 def test_the_second_start_is_the_quicker_one(random_model: Path, tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from gptoss_cli import vocabulary\n"
