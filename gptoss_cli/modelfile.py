@@ -7,10 +7,11 @@ value that quotes cannot hold is written between `<<END` and a line `END`.
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from gptoss_cli.errors import BadInput, ModelfileError
+from gptoss_cli.errors import BadInput, GptossError, ModelfileError
 
 INSTRUCTIONS = (
     "from",
@@ -40,7 +41,8 @@ class Command:
     name: str
     value: str
     argument: str = ""
-    offset: int = field(default=0, compare=False)
+    offset: int = field(default=0, compare=False)  # where it begins in its file, and where its value does
+    value_offset: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,17 @@ class Modelfile:
         return _Reader(self.text, self.name).position(command.offset)
 
     def error(self, command: Command, text: str, hint: str | None = None) -> ModelfileError:
-        """An error about `command`, with its place and its line."""
-        return _Reader(self.text, self.name).error(command.offset, text, hint)
+        """An error about the value of `command`, with its place and its line."""
+        return _Reader(self.text, self.name).error(command.value_offset, text, hint)
+
+    @contextmanager
+    def placing(self, name: str) -> Iterator[None]:
+        """An error inside is about the last instruction `name`: the same error is raised with its place and line."""
+        try:
+            yield
+        except GptossError as error:
+            command = [each for each in self.commands if each.name == name][-1]
+            raise type(error)(str(self.error(command, str(error))), hint=error.hint) from error
 
     def __str__(self) -> str:
         return "".join(f"{' '.join(_words(command))} {written(command.value)}\n" for command in self.commands)
@@ -174,7 +185,8 @@ class _Reader:
             argument = self._parameter(word)
         elif name == "message":
             argument = self._role()
-        return Command(name, self._value(word), argument, start)
+        value_start = self._place
+        return Command(name, self._value(word), argument, start, value_start)
 
     def _parameter(self, word: str) -> str:
         start = self._place

@@ -51,10 +51,15 @@ def read(file: Modelfile) -> tuple[Preset, tuple[Remark, ...]]:
     options: dict[str, object] = {}
     loading: dict[str, int] = {}
     remarks = list(file.remarks)
+    last = [command for command in file.commands if command.name == "from"][-1]
     for command in file.commands:
         match command.name:
             case "parameter":
                 remark = _parameter(file, command, options, loading)
+            case "from" if not command.value.strip():
+                raise file.error(command, "FROM has no value")
+            case "from" if command is not last:
+                remark = "another FROM follows, and the last one counts"
             case "requires" if not VERSION.fullmatch(command.value):
                 raise file.error(command, f"REQUIRES is a version such as 0.14.0, not {command.value!r}")
             case "template" if command.value.strip():
@@ -109,7 +114,7 @@ def _checked(name: str, value: str, kind: type) -> float | str:
 
 
 def _unknown(name: str) -> str:
-    close = get_close_matches(name, KNOWN, 1)
+    close = get_close_matches(name.lower(), KNOWN, 1)
     meant = f"did you mean {close[0]}?" if close else "known: " + ", ".join(KNOWN)
     return f"unknown parameter {name} is left out; {meant}"
 

@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY, Gptoss
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from gptoss_cli import modelfile
 from gptoss_cli.errors import ModelNotFound
 from gptoss_cli.library import Library
+from gptoss_cli.library.model import described
+from gptoss_cli.modelfile import Command, Modelfile
 
 REPOSITORY = "models--ggml-org--gpt-oss-20b-GGUF"
 
@@ -78,3 +83,31 @@ def test_tiny_is_greedy_and_says_that_it_is_a_toy(library: Library) -> None:
 def test_a_folder_is_no_model(library: Library, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="is a folder"):
         library.find(str(tmp_path))
+
+
+TEXTS = st.lists(
+    st.sampled_from(['"', '"""', "\n", "\r", "\t", " ", "\u3000", "中", "👩\u200d👧", "#", "<<END", "END", "a"]),
+    min_size=1,
+).map("".join)
+
+
+@settings(max_examples=40)  # each writes a manifest
+@given(TEXTS, st.lists(TEXTS, max_size=3), st.lists(st.tuples(st.sampled_from(modelfile.ROLES), TEXTS), max_size=3))
+def test_what_show_prints_of_a_made_model_makes_the_same(
+    tmp_path_factory: pytest.TempPathFactory, system: str, stops: list[str], messages: list[tuple[str, str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("data")
+    library = Library(folder)
+    own = [
+        Command("from", "tiny"),
+        Command("system", system),
+        *(Command("parameter", stop, "stop") for stop in stops),
+        *(Command("message", text, role) for role, text in messages),
+    ]
+    library.create("one", modelfile.parse(str(Modelfile(tuple(own)))), folder)
+    printed = str(described(library.find("one")))
+    library.create("two", modelfile.parse(printed), folder)
+    one, two = library.find("one"), library.find("two")
+    assert (one.system, one.messages, one.preset.get("stop", ())) == (system, tuple(messages), tuple(stops))
+    assert (two.system, two.messages, two.preset) == (one.system, one.messages, one.preset)
+    assert str(described(two)) == printed

@@ -91,6 +91,15 @@ def test_messages(line: str, role: str, text: str) -> None:
     assert said(f"FROM foo\n{line}")[1:] == [("message", role, text)]
 
 
+def test_several_messages_keep_their_order() -> None:
+    lines = "MESSAGE system Parse.\nMESSAGE user Hey there!\nMESSAGE assistant Hello, I want to parse!"
+    assert parse(f"FROM foo\n{lines}").messages == (
+        ("system", "Parse."),
+        ("user", "Hey there!"),
+        ("assistant", "Hello, I want to parse!"),
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -114,6 +123,7 @@ def test_messages(line: str, role: str, text: str) -> None:
     ],
 )
 def test_quotes(value: str, expected: str) -> None:
+    assert parse(f"FROM foo\nTEMPLATE {value}").last("template") == expected  # the file ends without a newline
     assert said(f"FROM foo\nSYSTEM {value}\nPARAMETER top_k 1") == [
         ("from", "foo"),
         ("system", expected),
@@ -135,11 +145,14 @@ def test_quotes(value: str, expected: str) -> None:
                 "num_thread",
                 "num_keep",
                 "seed",
+                "num_predict",
                 "top_k",
+                "repeat_last_n",
             ]
         ),
         *((name, "true", "true") for name in ("numa", "use_mmap", "penalize_newline")),
-        *((name, "1.0", "1.0") for name in ["top_p", "typical_p", "repeat_last_n", "temperature", "repeat_penalty"]),
+        *((name, "1.0", "1.0") for name in ["top_p", "typical_p", "temperature", "repeat_penalty"]),
+        *((name, "1.0", "1.0") for name in ["presence_penalty", "frequency_penalty"]),
         ("min_p", "0.05", "0.05"),
         ("stop", "### User:", "### User:"),
         ("stop", "### User: ", "### User:"),
@@ -148,6 +161,7 @@ def test_quotes(value: str, expected: str) -> None:
         ("stop", '"""### User:"""', "### User:"),
         ("stop", '"""### User:\n"""', "### User:\n"),
         ("stop", "<|endoftext|>", "<|endoftext|>"),
+        ("stop", "<|eot_id|>", "<|eot_id|>"),
         ("stop", "</s>", "</s>"),
         ("stop", '"a" "b"', 'a" "b'),
     ],
@@ -275,6 +289,27 @@ def test_what_is_printed_says_the_same(listed: list[Command], source: str) -> No
     assert again == file
     assert not again.remarks
     assert str(again) == str(file)
+
+
+HEAD = "FROM foo\nADAPTER adapter1\nLICENSE MIT\nPARAMETER param1 value1\nPARAMETER param2 value2\nTEMPLATE t\n"
+GREETER = 'MESSAGE system """\nYou are a store greeter. Always respond with "Hello!".\n"""\nMESSAGE user Hey there!\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + "MESSAGE system You parse.\nMESSAGE user Hey there!\nMESSAGE assistant Hello, I want to parse!\n",
+        HEAD + GREETER,
+        'FROM foo\nADAPTER adapter1\nLICENSE """\nVery long.\n"quoted line"\n"""\n' + GREETER,
+        'FROM foo\nSYSTEM ""\n',
+    ],
+)
+def test_the_files_that_ollama_prints_and_reads_again(text: str) -> None:
+    assert parse(str(parse(text))) == parse(text)
+
+
+def test_a_draft_is_printed() -> None:
+    assert "DRAFT ./assistant" in str(parse("FROM base\nDRAFT ./assistant"))
 
 
 @given(st.text(alphabet=st.sampled_from('FROMSYTE "\n\r\t#a<')) | st.text())

@@ -173,9 +173,39 @@ def test_the_presets_are_listed_with_their_purpose(gptoss: Gptoss) -> None:
     lines = gptoss("create", "--list-presets").out.splitlines()
     assert [line.split()[0] for line in lines] == sorted(presets())
     assert {"zh-tw", "coder", "translator", "commit-message", "json", "tutor"} <= set(presets())
-    assert all(len(line.split(maxsplit=1)[1]) > 10 for line in lines)
+    assert all(len(line.split("\t")[1]) > 10 for line in lines)
+    told = json.loads(gptoss("create", "--list-presets", "--json").out)
+    assert [f"{each['name']}\t{each['purpose']}" for each in told] == lines
     folder = Path(__file__).parent.parent / "modelfiles"
     assert sorted(path.name for path in folder.iterdir()) == [f"{name}.Modelfile" for name in sorted(presets())]
+
+
+def test_a_folder_with_one_model_is_that_model_and_hides_none(gptoss: Gptoss, tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "w").mkdir()
+    for name in ("x-00001-of-00002.gguf", "x-00002-of-00002.gguf"):
+        (tmp_path / "w" / name).symlink_to(TINY)
+    assert gptoss("create", "mine", "-f", "-", stdin="FROM tiny\nDRAFT w\n").code == 0
+    assert f"DRAFT {tmp_path / 'w'}\n" in gptoss("show", "mine", "--modelfile").out
+    assert shown(gptoss, "mine")["weights"] == str(TINY)
+    assert gptoss("create", "mine", "-f", "-", stdin="FROM ./w\n").code == 0
+    (tmp_path / "w/other.gguf").symlink_to(TINY)
+    several = gptoss("create", "mine", "-f", "-", stdin="FROM ./w\n")
+    assert several.code == 2
+    assert "name one: other.gguf, x-00001-of-00002.gguf" in several.err
+
+
+def test_a_run_has_the_system_text_and_the_messages_of_its_preset(gptoss: Gptoss) -> None:
+    def tokens(*arguments: str) -> int:
+        return int(json.loads(gptoss("run", *arguments, "--json", "hello").out)["usage"]["prompt_tokens"])
+
+    gptoss("create", "bare", "-f", "-", stdin="FROM tiny\n")
+    gptoss("create", "spoken", "-f", "-", stdin="FROM tiny\nMESSAGE user hi\nMESSAGE assistant Hello.\n")
+    gptoss("create", "told", "-f", "-", stdin="FROM tiny\nSYSTEM Answer in verse, always.\n")
+    assert tokens("spoken") > tokens("bare")
+    assert tokens("told") > tokens("bare")
+    assert tokens("told", "-s", "Answer in verse, always.") == tokens("told")
+    assert tokens("told", "-s", "") == tokens("bare")
 
 
 def test_check_makes_nothing(gptoss: Gptoss) -> None:
@@ -195,17 +225,32 @@ def test_check_makes_nothing(gptoss: Gptoss) -> None:
         (("create", "x"), None, 3, "no file at Modelfile"),
         (("create",), None, 2, "no name for the model"),
         (("create", "x", "-f", "-"), "FRM tiny\n", 2, "standard input:1:1: unknown instruction FRM"),
-        (("create", "x", "-f", "-"), "FROM tiny\n ADAPTER a.gguf\n", 3, "standard input:2:2: no file at /"),
+        (("create", "x", "-f", "-"), "FROM tiny\n ADAPTER a.gguf\n", 3, "standard input:2:10: no file at /"),
         (
             ("create", "x", "-f", "-"),
             "FROM tiny\nADAPTER .\n",
             2,
-            " is a folder\n  ADAPTER .\n  ^\n  give the LoRA's .gguf",
+            " is a folder\n  ADAPTER .\n          ^\n  give the LoRA's .gguf",
         ),
         (("create", "x", "-f", "-"), f"FROM tiny\nADAPTER {TINY}\n", 2, "is no adapter: it is a gpt-oss model"),
-        (("create", "x", "-f", "-"), "FROM tiny\nADAPTER a\nADAPTER b\n", 2, "input:3:1: only one ADAPTER can be used"),
+        (("create", "x", "-f", "-"), "FROM tiny\nADAPTER a\nADAPTER b\n", 2, "input:3:9: only one ADAPTER can be used"),
         (("create", "x", "-f", "-"), "FROM gpt-oss:20b\n", 3, "gpt-oss:20b is not on this machine"),
-        (("create", "x", "-f", "-"), "FROM none\n", 3, "unknown model none"),
+        (
+            ("create", "x", "-f", "-"),
+            "# 1\nFROM none\n",
+            3,
+            "standard input:2:6: unknown model none\n  FROM none\n       ^\n  known: tiny, gpt-oss:20b",
+        ),
+        (("create", "x", "-f", "-", "--from", "none"), "FROM tiny\n", 3, "gptoss: unknown model none\n"),
+        (("create", "x", "-f", "-"), "FROM ./none\n", 3, "standard input:1:6: no file at ./none"),
+        (("create", "x", "-f", "-"), "FROM ~nobody-here/x.gguf\n", 3, "1:6: no file at ~nobody-here/x.gguf"),
+        (("create", "x", "-f", "~nobody-here/x"), None, 3, "no file at ~nobody-here/x"),
+        (("create", "x", "-f", "-"), "FROM \n", 2, "standard input:1:6: FROM has no value"),
+        (("create", "x", "-f", "-"), "FROM streams\n", 3, "1:6: no .gguf in the folder"),
+        (("create", "x", "-f", "-"), "FROM ./a.gguf\nDRAFT a.gguf\n", 2, "2:7: DRAFT must not reference the same"),
+        (("create", "x", "-f", "-"), "FROM .\nDRAFT .\n", 2, "2:7: DRAFT must not reference the same local path as"),
+        (("create", "x", "-f", "-"), "FROM tiny\nDRAFT ./none\n", 2, "2:7: no file at /"),
+        (("run", "~nobody-here/x.gguf", "hi"), None, 3, "no file at ~nobody-here/x.gguf"),
         (("create", "a b", "-f", "-"), "FROM tiny\n", 2, "'a b' is no model name"),
         (("create", "tiny", "-f", "-"), "FROM tiny\n", 2, "tiny is the name of a model that exists"),
         (("create", "gpt-oss:20b", "-f", "-"), "FROM tiny\n", 2, "gpt-oss:20b is the name of a model that exists"),

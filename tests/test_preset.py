@@ -34,11 +34,13 @@ def test_parameters_are_typed() -> None:
     ("lines", "remark"),
     [
         ("PARAMETER tempature 1", "unknown parameter tempature is left out; did you mean temperature?"),
+        ("PARAMETER STOP x", "unknown parameter STOP is left out; did you mean stop?"),
         ("PARAMETER xyzzy 1", "unknown parameter xyzzy is left out; known: "),
         ("PARAMETER mirostat 1", "parameter mirostat is deprecated and has no effect"),
         ("PARAMETER num_batch 512", "parameter num_batch is kept and has no effect here"),
         ("PARAMETER use_mmap T", "parameter use_mmap is kept and has no effect here"),
         ("TEMPLATE {{ .Prompt }}", "TEMPLATE is kept and has no effect: gpt-oss speaks Harmony, which is built in"),
+        ("FROM y", "another FROM follows, and the last one counts"),
         ("PARSER harmony", "PARSER is kept and has no effect here"),
     ],
 )
@@ -52,20 +54,51 @@ def test_what_has_no_effect_is_remarked(lines: str, remark: str) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("PARAMETER temperature hot", "Modelfile:2:1: temperature must be a number, not 'hot'"),
-        ("PARAMETER temperature 0.5 # hot", "Modelfile:2:1: temperature must be a number, not '0.5 # hot'"),
-        ("SYSTEM x\nPARAMETER num_ctx 1.5", "Modelfile:3:1: num_ctx must be a whole number, not '1.5'"),
-        ("PARAMETER top_p 2", "Modelfile:2:1: top_p must be from 0.0 to 1.0, not 2"),
-        ("PARAMETER num_batch x", "Modelfile:2:1: num_batch must be a whole number, not 'x'"),
-        ("PARAMETER use_mmap maybe", "Modelfile:2:1: use_mmap must be true or false, not 'maybe'"),
-        ("PARAMETER reasoning extreme", "Modelfile:2:1: reasoning must be low, medium, high or off"),
-        ("REQUIRES soon", "Modelfile:2:1: REQUIRES is a version such as 0.14.0, not 'soon'"),
+        ("PARAMETER temperature hot", "Modelfile:2:23: temperature must be a number, not 'hot'"),
+        ("PARAMETER temperature 0.5 # hot", "Modelfile:2:23: temperature must be a number, not '0.5 # hot'"),
+        ("SYSTEM x\nPARAMETER num_ctx 1.5", "Modelfile:3:19: num_ctx must be a whole number, not '1.5'"),
+        ("PARAMETER top_p 2", "Modelfile:2:17: top_p must be from 0.0 to 1.0, not 2"),
+        ("PARAMETER num_batch x", "Modelfile:2:21: num_batch must be a whole number, not 'x'"),
+        ("PARAMETER use_mmap maybe", "Modelfile:2:20: use_mmap must be true or false, not 'maybe'"),
+        ("PARAMETER reasoning extreme", "Modelfile:2:21: reasoning must be low, medium, high or off"),
+        ("FROM ", "Modelfile:2:6: FROM has no value"),
+        ("REQUIRES soon", "Modelfile:2:10: REQUIRES is a version such as 0.14.0, not 'soon'"),
     ],
 )
 def test_a_bad_value_has_a_place(lines: str, message: str) -> None:
     with pytest.raises(ModelfileError) as caught:
         read(lines)
     assert str(caught.value).startswith(message)
+
+
+WHOLE = ["num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "num_keep", "draft_num_predict", "seed"]
+WHOLE += ["num_predict", "top_k", "repeat_last_n"]
+REAL = ["top_p", "min_p", "typical_p", "temperature", "repeat_penalty", "presence_penalty", "frequency_penalty"]
+
+
+@pytest.mark.parametrize("name", WHOLE + REAL)
+def test_every_parameter_of_ollama_is_known_with_its_type(name: str) -> None:
+    made, remarks = read(f"PARAMETER {name} {'64' if name in WHOLE else '0.5'}")
+    assert not any("unknown" in remark for remark in remarks)
+    for value in made.options.values():
+        assert type(value) is (int if name in WHOLE else float)
+    with pytest.raises(ModelfileError, match="number, not"):
+        read(f"PARAMETER {name} {'0.5' if name in WHOLE else 'x'}")
+
+
+@pytest.mark.parametrize("value", ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"])
+def test_booleans_are_read_as_go_reads_them(value: str) -> None:
+    assert read(f"PARAMETER use_mmap {value}")[1] == ["parameter use_mmap is kept and has no effect here"]
+
+
+def test_a_request_of_ollamas_tests() -> None:
+    text = "LICENSE single license\nLICENSE two\nPARAMETER temperature 0.5\nPARAMETER top_k 1\nSYSTEM You are\n"
+    file = modelfile.parse(f"FROM test\n{text}MESSAGE user Hello\nMESSAGE assistant Hi")
+    made, _ = preset.read(file)
+    assert file.source == "test"
+    assert file.values("license") == ("single license", "two")
+    assert (made.options, made.system) == ({"temperature": 0.5, "top_k": 1}, "You are")
+    assert made.messages == (("user", "Hello"), ("assistant", "Hi"))
 
 
 def test_minus_one_is_no_limit() -> None:

@@ -102,7 +102,7 @@ def _of_file(file: str | None) -> tuple[str, str, Path]:
     """(text, what errors call it, where relative paths begin)."""
     if file == "-":
         return modelfile.decode(sys.stdin.buffer.read(), "standard input"), "standard input", Path.cwd()
-    path = Path(file if file is not None else "Modelfile").expanduser()
+    path = Path(os.path.expanduser(file if file is not None else "Modelfile"))
     try:
         data = path.read_bytes()
     except FileNotFoundError:

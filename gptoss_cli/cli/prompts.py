@@ -81,7 +81,7 @@ def attachment(path: Path) -> str:
 def text_file(path: Path) -> str:
     """The content of a UTF-8 file of at most LARGEST_FILE_BYTES. Raises BadInput."""
     try:
-        with path.expanduser().open("rb") as file:
+        with Path(os.path.expanduser(path)).open("rb") as file:
             data = file.read(LARGEST_FILE_BYTES + 1)
             size = max(len(data), os.fstat(file.fileno()).st_size)
     except FileNotFoundError:

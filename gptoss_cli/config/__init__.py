@@ -4,6 +4,7 @@ Knows names and their order; not how a flag is typed or a preset is stored.
 """
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +40,7 @@ class Places:
     def of(cls, environment: Mapping[str, str]) -> "Places":
         """GPTOSS_HOME moves everything; without it, the platform's own folders."""
         if home := environment.get("GPTOSS_HOME"):
-            root = Path(home).expanduser()
+            root = Path(os.path.expanduser(home))
             return cls(root / FILE, root / "cache", root)
         import platformdirs  # 10 ms: not needed by --version and --help
 

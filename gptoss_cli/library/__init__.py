@@ -31,6 +31,7 @@ from gptoss_cli.library.model import (
     time_of,
     tiny,
 )
+from gptoss_cli.library.paths import absolute, only_model, with_draft
 from gptoss_cli.library.pull import Pulling
 from gptoss_cli.library.removal import Leftover, Removal, Weights
 from gptoss_cli.library.verify import Verifying, verify
@@ -68,9 +69,9 @@ class Library:
             return from_catalogue(name)
         if names.is_hub_reference(name):
             return from_hub(name)
-        path = Path(name).expanduser()
+        path = Path(os.path.expanduser(name))
         if path.is_file():
-            return Model(path.name, path, {}, base=_absolute(path))
+            return Model(path.name, path, {}, base=str(absolute(name, Path())))
         if name and path.is_dir():
             raise ModelNotFound(f"{name} is a folder", hint="give the path of the .gguf in it, or the name tiny")
         if _looks_like_path(name) or name.endswith(".gguf"):
@@ -135,7 +136,12 @@ class Library:
         and BadInput for weights that cannot be used.
         """
         _, remarks = preset.read(file)
-        base, below = self._base(file.source if source is None else source, folder)
+        file = with_draft(file, folder, file.source if source is None else source)
+        if source is not None or self.can_be_pulled(file.source):  # what is only missing is no mistake in the file
+            base, below = self._base(source or file.source, folder)
+        else:
+            with file.placing("from"):
+                base, below = self._base(file.source, folder)
         if file.values("adapter"):
             file = with_adapter(file, folder, self._weights(base, file.source).weights)
         return preset.merged(below, file, base), remarks
@@ -306,15 +312,24 @@ class Library:
         return Listed(str(each.name), each.base, path, size_of(path), each.modified, problem)
 
     def _base(self, source: str, folder: Path) -> tuple[str, Modelfile | None]:
-        """(what the FROM of a new model says, the instructions it inherits). A file goes before a name."""
-        path = folder / Path(source).expanduser()
-        if path.is_file():
-            weights.check_usable(gguf.Header.read(path))
-            return _absolute(path), None
-        if (stored := self._stored(source)) is not None:
-            below = self._store.get(stored).modelfile
-            return below.source, below
-        return self.find(source).base, None
+        """(what the FROM of a new model says, the instructions it inherits). A file goes before a name.
+
+        A folder goes behind it: one that is called as a model is does not hide the model.
+        """
+        path = absolute(source, folder)
+        if not path.is_file():
+            if (stored := self._stored(source)) is not None:
+                below = self._store.get(stored).modelfile
+                return below.source, below
+            if source == TINY or names.canonical(source) or names.is_hub_reference(source):
+                return self.find(source).base, None
+            if not path.is_dir():
+                hint = f"known: {', '.join(self._names())}, or the path of a .gguf"
+                what = "no file at" if _looks_like_path(source) or source.endswith(".gguf") else "unknown model"
+                raise ModelNotFound(f"{what} {source}", hint=hint)
+            path = only_model(path)
+        weights.check_usable(gguf.Header.read(path))
+        return str(path), None
 
 
 def _own_name(text: str) -> ModelName:
@@ -323,11 +338,6 @@ def _own_name(text: str) -> ModelName:
     if str(name).lower() == TINY or names.canonical(text):
         raise BadInput(f"{text} is the name of a model that exists; choose another")
     return name
-
-
-def _absolute(path: Path) -> str:
-    """Links are not followed: in the cache of Hugging Face they lead to files without the names that parts have."""
-    return os.path.abspath(path)
 
 
 def _adapters(manifest: Manifest) -> tuple[Path, ...]:
