@@ -138,7 +138,7 @@ class Library:
         _, remarks = preset.read(file)
         file = with_draft(file, folder, file.source if source is None else source)
         if source is not None or self.can_be_pulled(file.source):  # what is only missing is no mistake in the file
-            base, below = self._base(source or file.source, folder)
+            base, below = self._base(file.source if source is None else source, folder)
         else:
             with file.placing("from"):
                 base, below = self._base(file.source, folder)
