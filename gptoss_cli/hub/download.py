@@ -23,7 +23,7 @@ JOIN_S = 2.0
 LONGEST_WAIT_S = 30.0
 SLOW_S = 3.0
 RUN_BYTES = 64 * 2**20  # of one request; the hash lags behind by at most one for each other connection
-FLUSH_BYTES = 64 * 2**20
+FLUSH_BYTES = 16 * 2**20
 MISSING, COMING, WHOLE = range(3)
 
 
