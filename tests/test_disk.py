@@ -95,3 +95,16 @@ def test_prune_lists_and_frees(fetched: Path, gptoss: Gptoss, home: Path) -> Non
     assert (told["dry_run"], told["freed_bytes"], told["removed"][0]["paths"]) == (False, 2_000_000, [str(copy)])
     assert not copy.exists()
     assert fetched.exists()
+
+
+def test_names_only_and_json(gptoss: Gptoss, home: Path) -> None:
+    gptoss("create", "one", "-f", "-", stdin="FROM tiny\n")
+    assert gptoss("cp", "one", "two", "-q").out == "two\n"
+    assert json.loads(gptoss("cp", "one", "three", "--json").out) == {"name": "three", "source": "one"}
+    assert json.loads(gptoss("where", "one", "--json").out) == {"name": "one", "weights": [str(TINY)]}
+    removed = gptoss("rm", "one", "two", "three", "-q")
+    assert (removed.code, removed.out, removed.err) == (0, "one\ntwo\nthree\n", "")
+    (home / "weights").mkdir()
+    (home / "weights/lost.gguf").write_bytes(b"x")
+    pruned = gptoss("prune", "-q")
+    assert (pruned.code, pruned.out, pruned.err) == (0, "lost.gguf\n", "")

@@ -76,13 +76,16 @@ def prune(
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would go.")] = False,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Delete what takes room for nothing: downloads that were not finished, weights that a newer version has replaced,
     converted copies without a name. Only what gptoss has put on the disk.
     """
     library = opened()
     leftovers = library.leftovers()
-    if not as_json:
+    if quiet:
+        print_lines(*(each.what for each in leftovers))
+    elif not as_json:
         rows = [(each.what, size(each.size_bytes), each.reason) for each in leftovers]
         if rows:
             titles = [translated(title) for title in ("WHAT", "SIZE", "WHY")]
@@ -96,6 +99,8 @@ def prune(
     if as_json:
         told = {"dry_run": dry_run, "freed_bytes": freed, "removed": [_leftover_object(each) for each in gone]}
         print_lines(json.dumps(told, ensure_ascii=False))
+    elif quiet:
+        return
     elif not leftovers:
         print(translated("nothing to delete"), file=sys.stderr)
     elif dry_run:

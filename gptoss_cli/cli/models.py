@@ -120,24 +120,33 @@ def _show_fit(name: str, num_ctx: str | None, as_json: bool) -> None:
     print_lines(*([json.dumps(fit_object(name, told), ensure_ascii=False)] if as_json else fit_lines(told)))
 
 
-def where(name: Name) -> None:
+def where(name: Name, as_json: Json = False) -> None:
     """The file that holds a model's weights; all of its parts when it is split."""
-    print_lines(*map(str, weights.parts(opened().find(name).weights)))
+    files = [str(part) for part in weights.parts(opened().find(name).weights)]
+    print_lines(*([json.dumps({"name": name, "weights": files}, ensure_ascii=False)] if as_json else files))
 
 
 def copy(
     source: Annotated[str, typer.Argument(metavar="SOURCE", hidden=True)],
     target: Annotated[str, typer.Argument(metavar="TARGET", hidden=True)],
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Give a model a second name; weights are not copied."""
     opened().copy(source, target)
-    print(terminal.safe(translated("copied {source} to {target}", source=source, target=target)), file=sys.stderr)
+    if as_json:
+        print_lines(json.dumps({"name": target, "source": source}, ensure_ascii=False))
+    elif quiet:
+        print_lines(target)
+    else:
+        print(terminal.safe(translated("copied {source} to {target}", source=source, target=target)), file=sys.stderr)
 
 
 def remove(
     names: Names,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Forget models by name. Weights go with them when gptoss fetched or made them and nothing else uses them."""
     known = opened()
@@ -151,7 +160,9 @@ def remove(
         except GptossError as error:
             failed = failed or error
         else:
-            if not as_json:
+            if quiet:
+                print_lines(removed[-1].name)
+            elif not as_json:
                 _tell_removed(removed[-1])
     if as_json:
         print_lines(json.dumps([_removed_object(each) for each in removed], ensure_ascii=False))
