@@ -1,4 +1,6 @@
-"""Numbers as people read them: bytes, rates, durations. Pure text."""
+"""Numbers as people read them: bytes, rates, durations; and how wide a text is on a terminal. Pure text."""
+
+from functools import lru_cache
 
 BYTES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
@@ -21,3 +23,18 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+@lru_cache(maxsize=4096)
+def cells(text: str) -> int:
+    """Columns that `text` takes on a terminal, by grapheme: two for a Chinese character or a family of emoji."""
+    if text.isascii():
+        return len(text)
+    from wcwidth import width  # 20 ms: only when something is drawn
+
+    return width(text, control_codes="ignore")
+
+
+def padded(text: str, width: int) -> str:
+    """`text` with blanks behind it, `width` cells wide."""
+    return text + " " * (width - cells(text))

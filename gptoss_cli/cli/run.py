@@ -63,6 +63,9 @@ def run(
     out: Annotated[File, typer.Option("-o", "--output", metavar="FILE", help="Write the answer here, whole.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON event per line.")] = False,
+    markdown: Annotated[
+        str, typer.Option(metavar="WHEN", help="auto (on a terminal), always or never: draw the answer as Markdown.")
+    ] = "auto",
     verbose: Annotated[bool, typer.Option("--verbose", help="Statistics, on stderr.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr but errors.")] = False,
 ) -> None:
@@ -73,6 +76,8 @@ def run(
     """
     if as_json and as_jsonl:
         raise BadInput("--json and --jsonl exclude each other")
+    if markdown not in ("auto", "always", "never"):
+        raise BadInput(f"--markdown is auto, always or never, not {markdown!r}")
     if out:
         check_writable(out)
     screen = Screen(sys.stdout, sys.stderr, os.environ, quiet)
@@ -133,6 +138,7 @@ def run(
             show_thinking=show_thinking,
             hide_thinking=hide_thinking,
             show_answer=not (as_json or as_jsonl or out),
+            page=None if as_json or as_jsonl or out else screen.page(markdown),
             started=started,
         )
         try:

@@ -1,29 +1,26 @@
 """Events on the screen: the answer on stdout, all else on stderr. Knows streams and terminals, no model."""
 
+import math
 import os
+import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from gptoss_cli.errors import GptossError
 from gptoss_cli.language import translated
 from gptoss_cli.messages import Channel, Delta, Done, Event, Message, Notice, Progress
+from gptoss_cli.terminal.page import Page
+from gptoss_cli.terminal.text import safe as safe
+from gptoss_cli.units import cells as cells
+from gptoss_cli.units import padded as padded
 
 REDRAW_S = 0.1  # decoding with all cores suffers from anything that is busy beside it
 SPINNER, ASCII_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 STAGES = {"load": "Loading", "prompt": "Reading the prompt", "convert": "Converting"}
+NARROWEST = 20
 DIM, PLAIN, CLEAR_LINE = "\x1b[2m", "\x1b[0m", "\r\x1b[K"
-
-# What can move a cursor, write a clipboard or reorder a line: C0 but tab and newline, DEL, C1, and the embeddings,
-# overrides and isolates of bidirectional text (Unicode TR9; "Trojan Source", CVE-2021-42574). Without ESC and C1 no
-# escape sequence is left, however it was split.
-C0 = [code for code in range(0x20) if chr(code) not in "\t\n"]
-CONTROLS = dict.fromkeys([*C0, *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
-
-
-def safe(text: str) -> str:
-    """`text` without anything that a terminal obeys."""
-    return text.translate(CONTROLS)
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, plain: bool) -> list[str]:
@@ -36,20 +33,6 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, plain: bool) 
         "  ".join([*(padded(text, width) for text, width in zip(line, widths, strict=False)), line[-1]])
         for line in lines
     ]
-
-
-def cells(text: str) -> int:
-    """How many cells of a terminal `text` takes: two for a Chinese character."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def padded(text: str, width: int) -> str:
-    """`text` with blanks behind it, `width` cells wide."""
-    return text + " " * (width - cells(text))
 
 
 _colour = "auto"
@@ -89,6 +72,8 @@ class Screen:
         self.live = self.err_is_terminal and not dumb and not self.quiet
         self.colour = not self.quiet and wants_colour(self.environment, dumb or not self.err_is_terminal)
         self.fancy = self._can_encode(SPINNER + "◇·")
+        self.renders = self.out_is_terminal and not dumb  # Markdown as it is meant
+        self.out_colour = wants_colour(self.environment, dumb or not self.out_is_terminal)
 
     def _can_encode(self, text: str) -> bool:
         locale = next(
@@ -100,6 +85,32 @@ class Screen:
         """A piece of the answer; to a pipe exactly as it is."""
         self.out.write(safe(text) if self.out_is_terminal else text)
         self.out.flush()
+
+    def size(self) -> tuple[int, int]:
+        """(columns, rows) of the terminal now."""
+        columns, rows = shutil.get_terminal_size()
+        return max(columns, NARROWEST), max(rows, 2)
+
+    def page(self, markdown: str = "auto", *, wrap: bool = True) -> Page | None:
+        """Where an answer is drawn as Markdown: `auto` on a terminal that can, `always`, or `never` (None).
+
+        Without a terminal it is drawn once, at the end.
+        """
+        if markdown == "never" or (markdown == "auto" and not self.renders):
+            return None
+        every_s = {} if self.renders else {"every_s": math.inf}
+        return Page(self.out, self.size, colour=self.out_colour, wrap=wrap, **every_s)
+
+    def tell(self, line: str) -> None:
+        """A line of what was asked for, on stdout."""
+        self.out.write((safe(line) if self.out_is_terminal else line) + "\n")
+        self.out.flush()
+
+    def complain(self, error: GptossError) -> None:
+        """What went wrong, and what to do."""
+        for line in (f"gptoss: {error}", *([f"  {error.hint}"] if error.hint else [])):
+            self.err.write(safe(line) + "\n")
+        self.err.flush()
 
     def say(self, text: str) -> None:
         """A line for the user, on stderr."""
@@ -136,16 +147,19 @@ class Viewer:
         show_thinking: bool = False,
         hide_thinking: bool = False,
         show_answer: bool = True,
+        page: Page | None = None,
         started: float | None = None,
     ) -> None:
         """show_thinking: the thoughts themselves; hide_thinking: not even a sign of them, and it wins.
 
-        started: what the times of `Shown` count from, by time.monotonic; None is now.
+        page: draws the answer as Markdown; without one it is written as it is. started: what the times of `Shown`
+        count from, by time.monotonic; None is now.
         """
         self._screen = screen
         self._show_thinking = show_thinking and not hide_thinking
         self._hide_thinking = hide_thinking
         self._show_answer = show_answer
+        self._page = page
         self._line = _LiveLine(screen)
         self._started = time.monotonic() if started is None else started
         self._message = ""  # of the final channel, as far as it streamed
@@ -186,7 +200,9 @@ class Viewer:
         self.shown.ended_at = self._now()
         self._end_aside()
         self._line.collapse(self._thought_s())
-        if self._show_answer and self.shown.answer and not self.shown.answer.endswith("\n"):
+        if self._page and self.shown.answer:
+            self._page.finish()
+        elif self._show_answer and self.shown.answer and not self.shown.answer.endswith("\n"):
             self._screen.answer("\n")
         for notice in self.shown.notices:
             self._screen.say(notice)
@@ -206,7 +222,9 @@ class Viewer:
             self._end_aside()
             self._line.collapse(self._thought_s())
         self.shown.answer += text
-        if self._show_answer:
+        if self._page:
+            self._page.feed(text)
+        elif self._show_answer:
             self._screen.answer(text)
 
     def _think(self, text: str) -> None:
