@@ -51,6 +51,7 @@ def verify(
 def _shown(events: Verifying, screen: Screen) -> Iterator[Verified]:
     """The results; on a terminal a line says how far it is."""
     bar = Bar(screen)
+    bar.begin("")
     with closing(events):
         for event in events:
             match event:
@@ -59,6 +60,7 @@ def _shown(events: Verifying, screen: Screen) -> Iterator[Verified]:
                 case Verified():
                     bar.clear()
                     yield event
+                    bar.begin("")
 
 
 def _verified_object(each: Verified) -> dict[str, object]:

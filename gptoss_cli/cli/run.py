@@ -16,7 +16,7 @@ import typer
 from gptoss_cli.cli import offer, output, prompts
 from gptoss_cli.cli.asking import can_ask
 from gptoss_cli.config import Places, Settings, read_file
-from gptoss_cli.errors import BadInput, GptossError
+from gptoss_cli.errors import BadInput, GptossError, ModelNotFound
 from gptoss_cli.files import check_writable, write_whole
 from gptoss_cli.library import Library
 from gptoss_cli.library.model import Model
@@ -163,7 +163,15 @@ def _choose(library: Library, name: str | None, defaults: dict[str, object], scr
         name = os.environ.get("GPTOSS_MODEL") or None
     if name is None and isinstance(configured := defaults.get("model"), str):
         name = configured
-    return library.default() if name is None else offer.found(library, name, screen)
+    if name is None:
+        return library.default()
+    try:
+        return offer.found(library, name, screen)
+    except ModelNotFound as error:
+        if library.known(name):
+            raise
+        hint = f"{error.hint}; if it is the prompt: gptoss run -m NAME {name}"
+        raise ModelNotFound(str(error), hint=hint) from error
 
 
 def _tell_about(model: Model, screen: Screen) -> None:

@@ -78,7 +78,7 @@ class Library:
             raise ModelNotFound(f"no file at {name}", hint="give the path of a gpt-oss .gguf, or the name tiny")
         raise ModelNotFound(
             f"unknown model {name or repr(name)}",
-            hint=f"known: {', '.join(self._names())}, or a path; if it is the prompt: gptoss run -m NAME {name}",
+            hint=f"known: {', '.join(self._names())}, or the path of a .gguf",
         )
 
     def modelfile(self, name: str) -> Modelfile:
