@@ -60,7 +60,12 @@ class Store:
             raise ModelNotFound(f"unknown model {name}", hint="gptoss list shows what there is") from None
         except OSError as error:
             raise GptossError(f"{path} cannot be read: {error.strerror}") from error
-        return _read(path, data)
+        manifest = _read(path, data)
+        if manifest.name.parts != name.parts:  # a copy made by hand: two of one name would not know of each other
+            raise GptossError(
+                f"{path} is damaged: it says it is {manifest.name}", hint="create the model again, or remove it"
+            )
+        return manifest
 
     def has(self, name: ModelName) -> bool:
         return self._path(name).is_file()

@@ -153,3 +153,18 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     told = json.loads((tmp_path / "models/library/x/latest.json").read_text())
     assert (told["schema"], told["name"]) == (1, "x")
     assert modelfile.parse(told["modelfile"]) == modelfile.parse(TEXT)
+
+
+def test_a_manifest_that_was_copied_by_hand_is_damaged(tmp_path: Path) -> None:
+    """Else two models of one name would not know that they share their weights."""
+    store = Store(tmp_path)
+    store.put(Manifest(ModelName.parse("x"), modelfile.parse("FROM tiny\n")))
+    folder = tmp_path / "models/library"
+    (folder / "y").mkdir()
+    (folder / "y/latest.json").write_bytes((folder / "x/latest.json").read_bytes())
+    good, damaged = store.all()
+    assert isinstance(good, Manifest)
+    assert isinstance(damaged, Damaged)
+    assert "it says it is x" in damaged.problem
+    store.remove(damaged.name)
+    assert store.all() == [good]
