@@ -17,7 +17,10 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Download:
-    """A blob that we fetched. path: of the blob; snapshot: where the cache shows it; hash: sha256, or git's own."""
+    """A blob that we fetched. path: of the blob; snapshot: where the cache shows it; hash: sha256, or git's own.
+
+    pinned: it was asked for by its commit, so that no newer version replaces it.
+    """
 
     repository: str
     file: str
@@ -27,6 +30,7 @@ class Download:
     path: Path
     snapshot: Path
     time: str = ""
+    pinned: bool = False
 
     @property
     def name(self) -> str:

@@ -7,9 +7,12 @@ import pytest
 from conftest import TINY, Gptoss, process_environment
 from hub_server import HubServer, Repository
 from on_terminal import on_terminal
-from pulling import FIRST, NAME
+from pulling import FIRST, NAME, weights
+
+from gptoss_cli import conversion
 
 SIZE = TINY.stat().st_size
+HEAD = 192  # bytes before the data of the copy below
 
 
 @pytest.fixture
@@ -78,12 +81,21 @@ def test_on_a_terminal_rm_asks_with_the_size(fetched: Path, home: Path) -> None:
     assert "removed gpt-oss:20b, 5.8 MB freed" in seen
 
 
+def test_weights_stay_with_a_name_that_was_not_given_up(fetched: Path, gptoss: Gptoss, home: Path) -> None:
+    gptoss("create", "mine", "--from", "gpt-oss:20b", "-f", "-", stdin="FROM tiny\n")
+    here = process_environment(home)
+    code, seen = on_terminal(here, "rm", "mine", "gpt-oss:20b", answers=[("Remove mine?", "n\n")])
+    assert (code, fetched.exists()) == (2, True)
+    assert "mine is made from gpt-oss:20b" in seen
+
+
 def test_prune_lists_and_frees(fetched: Path, gptoss: Gptoss, home: Path) -> None:
     clean = gptoss("prune")
     assert (clean.code, clean.out, clean.err) == (0, "", "nothing to delete\n")
     copy = home / "weights/lost.gguf"
     copy.parent.mkdir()
-    copy.write_bytes(bytes(2_000_000))
+    copy.write_bytes(weights(1, 2_000_000 - HEAD, **{conversion.ORIGIN: "/ollama/blob 1"}))
+    assert copy.stat().st_size == 2_000_000
     dry = gptoss("prune", "--dry-run")
     assert (dry.code, dry.out) == (0, "lost.gguf\t2.0 MB\ta converted copy without a name\n")
     assert dry.err == "2.0 MB would be freed\n"

@@ -1,5 +1,6 @@
 """What goes with a name, what stays, and what may go anyway."""
 
+import json
 import os
 from pathlib import Path
 
@@ -8,12 +9,17 @@ from conftest import TINY
 from hub_server import HubServer, Repository
 from pulling import FIRST, NAME, SECOND, Place, split_weights, weights
 
-from gptoss_cli import modelfile
+from gptoss_cli import conversion, modelfile
 from gptoss_cli.errors import BadInput, ModelNotFound
 from gptoss_cli.hub import cache as hub_cache
+from gptoss_cli.library import Library
+from gptoss_cli.library.pull import FileStarted
 from gptoss_cli.library.removal import Leftover
+from gptoss_cli.names import ModelName
+from gptoss_cli.store import Manifest, Store
 
 ANSWER = "gpt-oss:20b"
+CONVERTED = weights(9, **{conversion.ORIGIN: "/ollama/blob 1"})
 
 
 @pytest.fixture
@@ -63,11 +69,6 @@ def test_weights_of_which_a_named_model_is_made_stay(pulled: Place) -> None:
     assert pulled.library.remove(ANSWER).size_bytes
 
 
-def test_both_at_once(pulled: Place) -> None:
-    create(pulled, "mine", ANSWER)
-    assert pulled.library.removal(ANSWER, ["mine", ANSWER]).size_bytes
-
-
 def test_what_another_tool_has_fetched_stays(pulled: Place) -> None:
     for record in (pulled.folder / "data/downloads").iterdir():
         record.unlink()
@@ -88,7 +89,7 @@ def test_a_file_of_the_users_own_stays(pulled: Place) -> None:
 def converted(place: Place, name: str) -> Path:
     copy = place.folder / "data/weights" / f"{name}.gguf"
     copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_bytes(TINY.read_bytes())
+    copy.write_bytes(CONVERTED)
     return copy
 
 
@@ -99,7 +100,7 @@ def test_a_converted_copy_goes_with_the_last_of_its_names(pulled: Place) -> None
     first = pulled.library.remove("one")
     assert (first.size_bytes, first.stays) == (0, "two still uses the weights")
     second = pulled.library.remove("two")
-    assert (second.size_bytes, second.stays) == (TINY.stat().st_size, None)
+    assert (second.size_bytes, second.stays) == (len(CONVERTED), None)
     assert not copy.exists()
 
 
@@ -160,3 +161,132 @@ def test_a_converted_copy_without_a_name_may_go(pulled: Place) -> None:
     pulled.library.prune([left])
     assert not copy.exists()
     assert (copy.parent / "named.gguf").exists()
+
+
+def test_weights_of_another_cache_are_not_replaced(pulled: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(pulled.folder / "other"))
+    assert leftovers(pulled) == []
+
+
+def test_a_cache_that_was_moved_behind_a_link_is_in_use(pulled: Place) -> None:
+    pulled.cache.rename(pulled.folder / "bigger disk")
+    pulled.cache.symlink_to(pulled.folder / "bigger disk")
+    assert leftovers(pulled) == []
+    assert pulled.library.remove(ANSWER).size_bytes == len(weights(1))
+    assert not list((pulled.folder / "bigger disk").glob("models--*"))
+
+
+def test_a_blob_that_was_moved_elsewhere_is_the_users_now(pulled: Place) -> None:
+    blob = pulled.library.find(ANSWER).weights.resolve()
+    mine = pulled.folder / "mine.gguf"
+    blob.rename(mine)
+    blob.symlink_to(mine)
+    assert leftovers(pulled) == []
+    with pytest.raises(BadInput, match="put into the cache by another tool"):
+        pulled.library.remove(ANSWER)
+    assert mine.is_file()
+
+
+def test_the_records_of_a_disk_that_is_not_there_now_are_kept(pulled: Place) -> None:
+    away = pulled.folder / "away"
+    pulled.cache.rename(away)
+    assert leftovers(pulled) == []
+    away.rename(pulled.cache)
+    assert pulled.library.remove(ANSWER).size_bytes
+
+
+def test_parts_of_a_split_model_stay_while_the_others_come(server: HubServer, pulled: Place) -> None:
+    server.repositories[SECOND] = Repository(dict(split_weights(3)))
+    events = pulled.library.pull(f"hf:{SECOND}", pulled.source, pulled.tuning)
+    started = 0
+    for event in events:
+        started += isinstance(event, FileStarted)
+        if started == 2:
+            break
+    assert leftovers(pulled) == []
+    events.close()
+
+
+def test_a_version_that_was_asked_for_is_not_replaced(server: HubServer, pulled: Place) -> None:
+    old = pulled.library.find(ANSWER).weights
+    server.repositories[FIRST] = Repository({NAME: weights(2)})
+    pulled.pull()
+    ref = old.parents[2] / "refs" / "v1"
+    ref.write_text(old.parent.name)
+    assert leftovers(pulled) == []
+
+
+def test_a_record_that_leads_elsewhere_deletes_nothing(pulled: Place) -> None:
+    precious = pulled.folder / "models--precious" / "thesis.txt"
+    precious.parent.mkdir()
+    precious.write_text("years")
+    (record,) = (pulled.folder / "data/downloads").iterdir()
+    told = json.loads(record.read_text())
+    for path, snapshot in ((precious, precious), (precious, told["snapshot"])):
+        record.write_text(json.dumps({**told, "path": str(path), "snapshot": str(snapshot)}))
+        assert leftovers(pulled) == []
+
+
+def test_a_file_of_the_users_own_beside_the_copies_stays(pulled: Place) -> None:
+    own = pulled.folder / "data/weights/own.gguf"
+    own.parent.mkdir()
+    own.write_bytes(TINY.read_bytes())
+    assert leftovers(pulled) == []
+    create(pulled, "mine", str(own))
+    assert pulled.library.remove("mine").stays == f"the weights stay: {own}"
+    assert own.is_file()
+
+
+def test_what_a_damaged_manifest_may_use_stays(server: HubServer, pulled: Place) -> None:
+    copy = converted(pulled, "x")
+    create(pulled, "one", str(copy))
+    pulled.library.copy("one", "two")
+    manifest = pulled.folder / "data/models/library/two/latest.json"
+    manifest.write_text(manifest.read_text().replace('"schema": 1', '"schema": 2'))
+    removal = pulled.library.remove("one")
+    assert removal.stays == "two cannot be read and may use the weights"
+    assert leftovers(pulled) == []
+    with pytest.raises(BadInput, match="two cannot be read and may be made from gpt-oss:20b"):
+        pulled.library.remove(ANSWER)
+    assert copy.is_file()
+
+
+def test_an_adapter_in_use_stays(pulled: Place) -> None:
+    """As a pull leaves it: in the cache, with a record."""
+    used = pulled.library.find(ANSWER).weights
+    tuned = Manifest(ModelName.parse("tuned"), modelfile.parse(f"FROM tiny\nADAPTER {used}\n"))
+    Store(pulled.folder / "data").put(tuned)
+    with pytest.raises(BadInput, match=r"tuned is made from gpt-oss:20b"):
+        pulled.library.remove(ANSWER)
+
+
+def test_a_folder_that_only_looks_like_the_caches_is_left_alone(pulled: Place) -> None:
+    home = pulled.folder / "models--mine"
+    home.mkdir()
+    (home / "notes.txt").write_text("mine")
+    library = Library(home / "gptoss")
+    copy = home / "gptoss/weights/x.gguf"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(CONVERTED)
+    library.create("one", modelfile.parse(f"FROM {copy}\n"), home)
+    library.create("other", modelfile.parse("FROM tiny\n"), home)
+    assert library.remove("one").size_bytes
+    assert (home / "notes.txt").is_file()
+    assert library.is_named("other")
+
+
+def test_a_version_that_was_asked_for_by_its_commit_stays(server: HubServer, pulled: Place) -> None:
+    server.repositories[SECOND] = Repository({NAME: weights(6)})
+    commit = server.repositories[SECOND].commit
+    pulled.pull(f"https://huggingface.co/{SECOND}/tree/{commit}")
+    old = pulled.library.find(f"https://huggingface.co/{SECOND}/tree/{commit}").weights
+    server.repositories[SECOND] = Repository({old.name: weights(7)})
+    pulled.pull(f"hf:{SECOND}")
+    assert leftovers(pulled) == []
+
+
+def test_what_got_a_name_since_it_was_listed_stays(pulled: Place) -> None:
+    copy = converted(pulled, "x")
+    listed = leftovers(pulled)
+    create(pulled, "named", str(copy))
+    assert (len(listed), pulled.library.prune(listed), copy.is_file()) == (1, [], True)

@@ -154,9 +154,9 @@ def remove(
     failed: GptossError | None = None
     for name in _named_first(known, names):
         try:
-            if not yes and can_ask() and not _agreed(known.removal(name, names)):
+            if not yes and can_ask() and not _agreed(known.removal(name)):
                 continue
-            removed.append(known.remove(name, names))
+            removed.append(known.remove(name))
         except GptossError as error:
             failed = failed or error
         else:

@@ -107,6 +107,11 @@ def set_revision(repository: str, revision: str, commit: str, cache: Path) -> No
         os.replace(temporary, path)
 
 
+def commits(repository: Path) -> set[str]:
+    """The commits that a branch or a tag is at, as far as it has been asked for, by whichever tool."""
+    return {path.read_text().strip() for path in (repository / "refs").rglob("*") if path.is_file()}
+
+
 def prepare(file: HubFile, cache: Path) -> None:
     """Make the folders that a blob needs. Raises OSError."""
     blob(file, cache).parent.mkdir(parents=True, exist_ok=True)

@@ -179,8 +179,8 @@ class Library:
         """Whether it is a named model: one with a manifest."""
         return self._stored(name) is not None
 
-    def removal(self, name: str, leaving: Sequence[str] = ()) -> Removal:
-        """What `remove` would do. leaving: names that are forgotten together with it.
+    def removal(self, name: str) -> Removal:
+        """What `remove` would do.
 
         Raises ModelNotFound when there is no such model, BadInput for one that cannot be removed.
         """
@@ -190,15 +190,15 @@ class Library:
         if (stored := self._stored(name)) is not None:
             for manifest, path in known:
                 if manifest.name.parts == stored.parts:
-                    return self._weights_of(known).of_named(manifest, path, leaving)
+                    return self._weights_of(known).of_named(manifest, path)
             return Removal(str(stored))  # a damaged manifest
         if names.canonical(name) or names.is_hub_reference(name):
-            return self._weights_of(known).of_download(self.find(name), leaving)
+            return self._weights_of(known).of_download(self.find(name))
         raise ModelNotFound(f"unknown model {name or repr(name)}", hint="gptoss list shows what there is")
 
-    def remove(self, name: str, leaving: Sequence[str] = ()) -> Removal:
+    def remove(self, name: str) -> Removal:
         """Forget the model `name`, and delete weights that gptoss wrote and nobody else uses; see `removal`."""
-        removal = self.removal(name, leaving)
+        removal = self.removal(name)
         if (stored := self._stored(name)) is not None:
             self._store.remove(stored)
         self._weights_of(self._users()).delete(removal.files)
@@ -206,12 +206,12 @@ class Library:
 
     def leftovers(self) -> list[Leftover]:
         """What takes room for nothing: unfinished downloads, versions that were replaced, copies without a name."""
-        return list(self._weights_of(self._users()).leftovers(_cached_reference, cache.folder()))
+        return list(self._weights_of(self._users()).leftovers(cache.folder()))
 
     def prune(self, leftovers: Sequence[Leftover]) -> list[Leftover]:
-        """Delete them; those that are gone now. Raises GptossError."""
-        known = self._weights_of(self._users())
-        return [each for each in leftovers if known.prune(each, cache.folder())]
+        """Delete those of them that are still left over; these are returned. Raises GptossError."""
+        known, still = self._weights_of(self._users()), {each.paths for each in self.leftovers()}
+        return [each for each in leftovers if each.paths in still and known.prune(each, cache.folder())]
 
     def verify(self, wanted: Sequence[str] = ()) -> Verifying:
         """Read the weights of these models, or of all that are here, and compare their hashes. Raises as `find`."""
@@ -259,7 +259,8 @@ class Library:
         return found
 
     def _weights_of(self, known: list[tuple[Manifest, Path | None]]) -> Weights:
-        return Weights(self._data, self._downloads, known)
+        unread = [str(each.name) for each in self._store.all() if isinstance(each, Damaged)]
+        return Weights(self._data, self._downloads, known, unread)
 
     def _stored(self, word: str) -> ModelName | None:
         try:
@@ -350,7 +351,3 @@ def _gone(name: str, adapters: tuple[Path, ...]) -> str | None:
 
 def _looks_like_path(word: str) -> bool:
     return word.startswith(("./", "../", "/", "~")) or Path(word).is_file()
-
-
-def _cached_reference(name: str) -> Path | None:
-    return cache.cached(names.parse_hub_reference(name))

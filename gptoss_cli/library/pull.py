@@ -164,7 +164,7 @@ def _fetch(
     fetched_bytes = 0
     for file in missing:
         fetched_bytes += yield from _fetch_one(
-            file, downloads, source, tuning or Tuning(timeout_s=api.download_timeout_s())
+            file, downloads, source, tuning or Tuning(timeout_s=api.download_timeout_s()), reference.revision
         )
     cache.set_revision(reference.repository, reference.revision, files[0].commit, source.cache)
     path = cache.pointer(files[0], source.cache)
@@ -172,7 +172,9 @@ def _fetch(
     yield Pulled(name, path, start.size_bytes, fetched_bytes)
 
 
-def _fetch_one(file: HubFile, downloads: Downloads, source: Source, tuning: Tuning) -> Generator[PullEvent, None, int]:
+def _fetch_one(
+    file: HubFile, downloads: Downloads, source: Source, tuning: Tuning, revision: str
+) -> Generator[PullEvent, None, int]:
     """The bytes that were fetched: 0 when another program, which had begun it, has done it all."""
     cache.prepare(file, source.cache)
     begun = Path(f"{cache.blob(file, source.cache)}{part.SUFFIX}")
@@ -192,15 +194,23 @@ def _fetch_one(file: HubFile, downloads: Downloads, source: Source, tuning: Tuni
         kept = part.kept_bytes(begun)
         yield FileStarted(file.path, file.size_bytes, kept)
         yield from _download(file, source, tuning)
-        downloads.put(_record(file, cache.link(file, source.cache)))
+        downloads.put(_record(file, cache.link(file, source.cache), revision))
         return file.size_bytes - kept
     finally:
         lock.release()
 
 
-def _record(file: HubFile, snapshot: Path) -> Download:
-    blob = snapshot.resolve()
-    return Download(file.repository, file.path, file.commit, file.size_bytes, file.etag, blob, snapshot)
+def _record(file: HubFile, snapshot: Path, revision: str) -> Download:
+    return Download(
+        file.repository,
+        file.path,
+        file.commit,
+        file.size_bytes,
+        file.etag,
+        snapshot.resolve(),
+        snapshot,
+        pinned=revision == file.commit,
+    )
 
 
 def _download(file: HubFile, source: Source, tuning: Tuning) -> Generator[Progress | Notice, None, None]:

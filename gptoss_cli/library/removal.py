@@ -2,16 +2,17 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptoss_cli import names, weights
+from gptoss_cli import conversion, gguf, names, weights
 from gptoss_cli.downloads import Download, Downloads
 from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.hub import cache, part
 from gptoss_cli.library.model import TINY, Model
+from gptoss_cli.names import HubReference
 from gptoss_cli.store import Manifest
 
 COPIES = "weights"  # below the data folder: converted copies (library.adopt)
@@ -40,32 +41,48 @@ class Leftover:
 
 
 class Weights:
-    """Who uses which weights. named: the manifests with the weights they find, or None; data: the store's folder."""
+    """Who uses which weights.
 
-    def __init__(self, data: Path, downloads: Downloads, named: Iterable[tuple[Manifest, Path | None]]) -> None:
+    named: the manifests with the weights they find, or None; unread: names of manifests that cannot be read, so that
+    nobody knows what they use; data: the store's folder.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        downloads: Downloads,
+        named: Iterable[tuple[Manifest, Path | None]],
+        unread: Sequence[str] = (),
+    ) -> None:
         self._copies = data / COPIES
         self._downloads = downloads
-        self._named = [(manifest, path) for manifest, path in named if path is not None]
+        self._used = [(str(manifest.name), _used(manifest, path)) for manifest, path in named]
+        self._unread = ", ".join(unread)
 
-    def of_named(self, manifest: Manifest, path: Path | None, leaving: Sequence[str]) -> Removal:
-        """leaving: names that are forgotten together with it."""
+    def of_named(self, manifest: Manifest, path: Path | None) -> Removal:
         name = str(manifest.name)
         if path is None or manifest.base == TINY:
             return Removal(name)
-        others = [user for user in self._users(path) if user not in (name, *leaving)]
-        if path.parent != self._copies:
+        others = [user for user in self._users([path]) if user != name]
+        if not self._is_copy(path):
             return Removal(name, stays=f"the weights stay: {_own_name(manifest.base) or path}")
         if others:
             return Removal(name, stays=f"{', '.join(others)} still uses the weights")
+        if self._unread:
+            return Removal(name, stays=f"{self._unread} cannot be read and may use the weights")
         return Removal(name, (path,), _freed([path]))
 
-    def of_download(self, model: Model, leaving: Sequence[str]) -> Removal:
+    def of_download(self, model: Model) -> Removal:
         """Weights in the cache by the name that they were fetched by. Raises BadInput when they have to stay."""
-        users = [user for user in self._users(model.weights) if user not in leaving]
-        if users:
-            raise BadInput(f"{', '.join(users)} is made from {model.name}", hint=f"gptoss rm {' '.join(users)} first")
         parts = weights.parts(model.weights)
-        ours = {each.path for each in self._downloads.all()}
+        if users := self._users(parts):
+            raise BadInput(f"{', '.join(users)} is made from {model.name}", hint=f"gptoss rm {' '.join(users)} first")
+        if self._unread:
+            raise BadInput(
+                f"{self._unread} cannot be read and may be made from {model.name}",
+                hint="gptoss list says why; mend it, or remove it first",
+            )
+        ours = {own for each in self._downloads.all() if (own := _own(each)) is not None}
         if strange := [each for each in parts if each.resolve() not in ours]:
             raise BadInput(
                 f"{model.name} was put into the cache by another tool, which may still use it: {strange[0]}",
@@ -77,7 +94,7 @@ class Weights:
 
     def delete(self, files: Sequence[Path]) -> None:
         """Delete files of a Removal or a Leftover, and what records say of them. Raises GptossError."""
-        records = {each.path: each.hash for each in self._downloads.all()}
+        records = {own: each.hash for each in self._downloads.all() if (own := _own(each)) is not None}
         for path in files:
             try:
                 path.unlink(missing_ok=True)
@@ -102,23 +119,38 @@ class Weights:
             lock.release()
         return True
 
-    def leftovers(self, find: Callable[[str], Path | None], place: Path) -> Iterator[Leftover]:
-        """What may go. find: the weights that a reference to the Hub means now; place: the Hugging Face cache."""
+    def leftovers(self, place: Path) -> Iterator[Leftover]:
+        """What may go. place: the Hugging Face cache; what was fetched into another one is told apart there."""
         yield from _partials(place)
-        used = {part.resolve() for _, path in self._named for part in weights.parts(path)}
+        if self._unread:  # they may use any of the rest
+            return
         for each in self._downloads.all():
-            if not each.path.exists():
+            if _is_gone(each):
                 self._downloads.remove(each.hash)
-            elif each.path not in used and not _is_current(each, find):
-                files = (*_links(each.snapshot, each.path), each.path)
-                yield Leftover(each.name, "replaced by a newer version", files, _freed([each.path]))
-        for path in sorted(self._copies.glob("*")) if self._copies.is_dir() else []:
-            if path.suffix == ".gguf" and path.resolve() not in used:
+            elif (own := _own(each)) is not None and not self._users([own]) and _is_replaced(each, own):
+                files = (*_links(each.snapshot, own), own)
+                yield Leftover(each.name, "replaced by a newer version", files, _freed([own]))
+        for path in sorted(self._copies.glob("*.gguf")):
+            if not self._users([path]) and self._is_copy(path):
                 yield Leftover(path.name, "a converted copy without a name", (path,), _freed([path]))
 
-    def _users(self, path: Path) -> list[str]:
-        wanted = path.resolve()
-        return [str(manifest.name) for manifest, used in self._named if used.resolve() == wanted]
+    def _users(self, paths: Iterable[Path]) -> list[str]:
+        wanted = {path.resolve() for path in paths}
+        return [name for name, used in self._used if wanted & used]
+
+    def _is_copy(self, path: Path) -> bool:
+        """Whether we made it: users may keep files of their own in that folder, too."""
+        if path.is_symlink() or path.parent.resolve() != self._copies.resolve():
+            return False
+        try:
+            return bool(gguf.Header.read(path).text(conversion.ORIGIN))
+        except GptossError:
+            return False
+
+
+def _used(manifest: Manifest, path: Path | None) -> set[Path]:
+    files = [*(weights.parts(path) if path is not None else []), *map(Path, manifest.modelfile.values("adapter"))]
+    return {each.resolve() for each in files}
 
 
 def _own_name(base: str) -> str | None:
@@ -135,16 +167,51 @@ def _freed(files: Iterable[Path]) -> int:
     return found
 
 
+def _own(each: Download) -> Path | None:
+    """The file that we fetched, by its real path; None when there is none or the record leads to something else.
+
+    A record may be old: the user may have put a link to a file of their own in the place of a blob since.
+    """
+    repository = _repository(each.path)
+    if repository is None or each.path.is_symlink() or not each.path.is_file():
+        return None
+    ours = cache.repository_folder(each.repository, repository.parent)
+    places = (ours / "blobs" / each.hash, ours / "snapshots" / each.revision / each.file)
+    return each.path.resolve() if each.path in places else None
+
+
+def _is_gone(each: Download) -> bool:
+    """Whether somebody has removed it; not so when its disk is not there now."""
+    repository = _repository(each.path)
+    return repository is not None and not each.path.exists() and (repository.parent / "CACHEDIR.TAG").exists()
+
+
+def _is_replaced(each: Download, own: Path) -> bool:
+    """Whether its own cache has another version of the same file, whole, and nothing asks for this one."""
+    repository = _repository(own)
+    if repository is None or each.pinned:
+        return False
+    commits = {each.revision, *(link.relative_to(repository).parts[1] for link in _links(own, own))}
+    current = cache.cached(HubReference(each.repository, file=each.file), repository.parent)
+    if current is None or own in [part.resolve() for part in weights.parts(current)]:
+        return False
+    return commits.isdisjoint(cache.commits(repository))
+
+
 def _links(snapshot: Path, blob: Path) -> list[Path]:
-    """All that leads to the blob from the snapshots of its repository; empty where the file itself is in one."""
+    """All that leads to the blob from the snapshots of its repository."""
     repository = _repository(snapshot)
-    if repository is None or snapshot == blob:
+    if repository is None:
         return []
     return [path for path in repository.glob("snapshots/*/**/*") if path.is_symlink() and path.resolve() == blob]
 
 
 def _repository(path: Path) -> Path | None:
-    return next((parent for parent in path.parents if parent.name.startswith("models--")), None)
+    """The folder of the cache that a blob or a file of a snapshot belongs to."""
+    for parent in path.parents:
+        if parent.name.startswith("models--") and path.relative_to(parent).parts[0] in ("blobs", "snapshots"):
+            return parent
+    return None
 
 
 def _tidy(repository: Path) -> None:
@@ -155,7 +222,10 @@ def _tidy(repository: Path) -> None:
         for path in (repository / name).rglob("*")
     ):
         return
-    shutil.rmtree(repository, ignore_errors=True)
+    for name in ("blobs", "snapshots", "refs", ".no_exist"):
+        shutil.rmtree(repository / name, ignore_errors=True)
+    with suppress(OSError):  # a file of somebody else's is in it
+        repository.rmdir()
 
 
 def _partials(place: Path) -> Iterator[Leftover]:
@@ -170,8 +240,3 @@ def _partials(place: Path) -> Iterator[Leftover]:
 
 def _lock(partial: part.Partial, place: Path) -> cache.BlobLock:
     return cache.BlobLock(partial.repository, partial.path.name.removesuffix(part.SUFFIX), place)
-
-
-def _is_current(each: Download, find: Callable[[str], Path | None]) -> bool:
-    path = find(each.name)
-    return path is not None and each.path in [part.resolve() for part in weights.parts(path)]
