@@ -89,6 +89,21 @@ def test_weights_stay_with_a_name_that_was_not_given_up(fetched: Path, gptoss: G
     assert "mine is made from gpt-oss:20b" in seen
 
 
+def test_weights_without_links_are_verified_by_the_hash_they_were_fetched_by(gptoss: Gptoss, server: HubServer) -> None:
+    server.repositories[FIRST] = Repository({NAME: TINY.read_bytes()})
+    assert gptoss("pull", "gpt-oss:20b", HF_ENDPOINT=server.endpoint, HF_HUB_DISABLE_SYMLINKS="1").code == 0
+    path = Path(gptoss("where", "gpt-oss:20b").out.strip())
+    assert not path.is_symlink()
+    assert gptoss("verify", "gpt-oss:20b").out.split("\t")[1] == "ok"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    result = gptoss("verify", "gpt-oss:20b")
+    assert (result.code, result.out.split("\t")[1]) == (1, "wrong")
+    assert gptoss("rm", "gpt-oss:20b").code == 0
+    assert not path.exists()
+
+
 def test_prune_lists_and_frees(fetched: Path, gptoss: Gptoss, home: Path) -> None:
     clean = gptoss("prune")
     assert (clean.code, clean.out, clean.err) == (0, "", "nothing to delete\n")

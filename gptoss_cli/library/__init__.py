@@ -215,9 +215,10 @@ class Library:
 
     def verify(self, wanted: Sequence[str] = ()) -> Verifying:
         """Read the weights of these models, or of all that are here, and compare their hashes. Raises as `find`."""
+        hashes = {each.path.resolve(): each.hash for each in self._downloads.all()}
         if wanted:
-            return verify([(name, self.find(name).weights) for name in wanted])
-        return verify([(each.name, each.weights) for each in self.all() if each.weights])
+            return verify([(name, self.find(name).weights) for name in wanted], hashes)
+        return verify([(each.name, each.weights) for each in self.all() if each.weights], hashes)
 
     def all(self) -> list[Listed]:
         """Named models, then those of the catalogue and of the Hub that are here, then `tiny`."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,18 +29,20 @@ class Verified:
 Verifying = Generator[Progress | Verified, None, None]
 
 
-def verify(models: Iterable[tuple[str, Path]]) -> Verifying:
-    """The files of `models` (name, first part), each once. Progress is in bytes of the file that is being read."""
+def verify(models: Iterable[tuple[str, Path]], hashes: Mapping[Path, str]) -> Verifying:
+    """The files of `models` (name, first part), each once. Progress is in bytes of the file that is being read.
+
+    hashes: of files, by their real paths, that do not have it as their name as blobs of the cache do.
+    """
     seen: set[Path] = set()
     for name, path in models:
         for part in weights.parts(path):
             if part.resolve() not in seen:
                 seen.add(part.resolve())
-                yield from _verify(name, part, first=part == path)
+                yield from _verify(name, part, _expected(part.resolve(), hashes), first=part == path)
 
 
-def _verify(name: str, path: Path, *, first: bool) -> Verifying:
-    expected = _expected(path)
+def _verify(name: str, path: Path, expected: str | None, *, first: bool) -> Verifying:
     size_bytes = path.stat().st_size
     sha256 = yield from _hash(path, size_bytes)
     status, problem = "ok" if expected else "unknown", None
@@ -55,10 +57,10 @@ def _verify(name: str, path: Path, *, first: bool) -> Verifying:
     yield Verified(name, path, size_bytes, sha256, status, problem)
 
 
-def _expected(path: Path) -> str | None:
-    """The cache of Hugging Face names a blob by its hash."""
-    blob = path.resolve().name
-    return blob if SHA256.fullmatch(blob) and path.resolve().parent.name == "blobs" else None
+def _expected(path: Path, hashes: Mapping[Path, str]) -> str | None:
+    """The cache of Hugging Face names a blob by its hash; where there are no links, only the record has it."""
+    found = path.name if path.parent.name == "blobs" else hashes.get(path, "")
+    return found if SHA256.fullmatch(found) else None
 
 
 def _hash(path: Path, size_bytes: int) -> Generator[Progress, None, str]:
