@@ -69,7 +69,8 @@ class Downloads:
         for path in self._folder.glob("*.json"):
             try:
                 told = json.loads(path.read_bytes())
-                if told.pop("schema") == SCHEMA:
+                known = told.pop("schema") == SCHEMA
+                if known and all(isinstance(told[name], str) for name in ("repository", "file", "revision", "hash")):
                     yield Download(**{**told, "path": Path(told["path"]), "snapshot": Path(told["snapshot"])})
             except (OSError, ValueError, TypeError, KeyError, AttributeError):
                 continue

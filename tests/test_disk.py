@@ -132,6 +132,21 @@ def test_names_only_and_json(gptoss: Gptoss, home: Path) -> None:
     removed = gptoss("rm", "one", "two", "three", "-q")
     assert (removed.code, removed.out, removed.err) == (0, "one\ntwo\nthree\n", "")
     (home / "weights").mkdir()
-    (home / "weights/lost.gguf").write_bytes(b"x")
+    (home / "weights/lost.gguf").write_bytes(weights(1, 4000, **{conversion.ORIGIN: "/ollama/blob 1"}))
     pruned = gptoss("prune", "-q")
     assert (pruned.code, pruned.out, pruned.err) == (0, "lost.gguf\n", "")
+
+
+def test_what_others_have_written_into_our_files_is_no_traceback(fetched: Path, gptoss: Gptoss, home: Path) -> None:
+    repository = fetched.parent.parent
+    (repository / "refs/main").write_bytes(b"\xff../../..")
+    journal = fetched.with_name(f"{'0' * 64}.gptoss-part.journal")
+    journal.with_name(journal.name.removesuffix(".journal")).write_bytes(b"")
+    told = {"schema": 1, "repository": 5, "file": "x", "commit": "c", "size_bytes": 1, "chunk_bytes": 1}
+    journal.write_text(json.dumps(told) + "\n")
+    (record,) = (home / "downloads").glob("*.json")
+    record.write_text(record.read_text().replace(f'"{FIRST}"', "5"))
+    for command in ("list", "prune", "verify"):
+        result = gptoss(command)
+        assert (result.code, "Traceback" in result.err) == (0, False), result
+    assert gptoss("list", "-q").out.split() == ["gpt-oss:20b", "tiny"]

@@ -7,6 +7,7 @@ The layout is huggingface_hub's: `models--OWNER--NAME/` has `blobs/ETAG`, `snaps
 import contextlib
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -109,7 +110,8 @@ def set_revision(repository: str, revision: str, commit: str, cache: Path) -> No
 
 def commits(repository: Path) -> set[str]:
     """The commits that a branch or a tag is at, as far as it has been asked for, by whichever tool."""
-    return {path.read_text().strip() for path in (repository / "refs").rglob("*") if path.is_file()}
+    found = (_commit(path) for path in (repository / "refs").rglob("*") if path.is_file())
+    return {commit for commit in found if commit is not None}
 
 
 def prepare(file: HubFile, cache: Path) -> None:
@@ -172,16 +174,22 @@ def _expanded(path: str) -> str:
 def _snapshots(repository: Path, revision: str) -> Iterator[Path]:
     """The snapshot that `revision` is at; for main then all others, the newest first."""
     snapshots = repository / "snapshots"
-    try:
-        commit = (repository / "refs" / revision).read_text().strip()
-    except OSError:
-        commit = revision
+    commit = _commit(repository / "refs" / revision) or revision
     first = snapshots / commit
     if first.is_dir():
         yield first
     if revision == "main":
         others = [path for path in snapshots.glob("*") if path.is_dir() and path != first]
         yield from sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _commit(ref: Path) -> str | None:
+    """What a ref says; None for one that is not there or says nothing that can be the name of a snapshot."""
+    try:
+        commit = ref.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return commit if re.fullmatch(r"[A-Za-z0-9]+", commit) else None
 
 
 def _weights(snapshot: Path) -> list[Path]:

@@ -145,6 +145,9 @@ def _header(journal: Path) -> _Header | None:
     except (OSError, ValueError, TypeError):
         return None
     numbers = (told.schema, told.size_bytes, told.chunk_bytes)
+    texts = (told.repository, told.file, told.commit)
+    if not all(isinstance(each, str) for each in texts):
+        return None
     if not all(isinstance(each, int) for each in numbers) or told.schema != SCHEMA or told.chunk_bytes < 1:
         return None
     return told

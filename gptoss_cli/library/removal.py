@@ -239,4 +239,6 @@ def _partials(place: Path) -> Iterator[Leftover]:
 
 
 def _lock(partial: part.Partial, place: Path) -> cache.BlobLock:
-    return cache.BlobLock(partial.repository, partial.path.name.removesuffix(part.SUFFIX), place)
+    """Of the folder that it lies in, whatever its journal says."""
+    repository = partial.path.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
+    return cache.BlobLock(repository, partial.path.name.removesuffix(part.SUFFIX), place)
