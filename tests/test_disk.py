@@ -150,3 +150,17 @@ def test_what_others_have_written_into_our_files_is_no_traceback(fetched: Path, 
         result = gptoss(command)
         assert (result.code, "Traceback" in result.err) == (0, False), result
     assert gptoss("list", "-q").out.split() == ["gpt-oss:20b", "tiny"]
+
+
+def test_the_way_back_from_damage_costs_no_preset(fetched: Path, gptoss: Gptoss, server: HubServer, home: Path) -> None:
+    gptoss("create", "mine", "--from", "gpt-oss:20b", "-f", "-", stdin="FROM tiny\nSYSTEM brief\n")
+    good = fetched.read_bytes()
+    for name in ("mine", "gpt-oss:20b"):
+        fetched.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        hint = gptoss("verify", name).err.splitlines()[-1].strip()
+        assert hint == f"fetch it anew: rm {fetched} && gptoss pull {name}"
+        fetched.unlink()
+        assert gptoss("pull", name, HF_ENDPOINT=server.endpoint).code == 0
+        assert fetched.read_bytes() == good
+    (home / "own.gguf").write_bytes(good[:-1000])
+    assert gptoss("verify", str(home / "own.gguf")).err.endswith("\n  put a good copy in its place\n")

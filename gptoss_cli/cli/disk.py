@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ from gptoss_cli.cli.asking import can_ask
 from gptoss_cli.cli.models import Json, Quiet, opened, print_lines
 from gptoss_cli.errors import GptossError
 from gptoss_cli.language import translated
+from gptoss_cli.library import Library
 from gptoss_cli.library.removal import Leftover
 from gptoss_cli.library.verify import Verified, Verifying
 from gptoss_cli.messages import Progress
@@ -31,7 +33,8 @@ def verify(
 
     ok: the hash is right; unknown: a good GGUF of which nobody has told the hash; wrong and damaged: exit code 1.
     """
-    found = list(_shown(opened().verify(names or []), Screen(sys.stdout, sys.stderr, os.environ, quiet)))
+    library = opened()
+    found = list(_shown(library.verify(names or []), Screen(sys.stdout, sys.stderr, os.environ, quiet)))
     if as_json:
         print_lines(json.dumps([_verified_object(each) for each in found], ensure_ascii=False))
     elif quiet:
@@ -44,8 +47,20 @@ def verify(
     if bad:
         raise GptossError(
             f"{len(bad)} of {len(found)} files are not what they should be: {bad[0].problem}",
-            hint=f"fetch it anew: gptoss rm {bad[0].name} && gptoss pull {bad[0].name}",
+            hint=_way_back(library, bad[0]),
         )
+
+
+def _way_back(library: Library, bad: Verified) -> str:
+    """What brings good weights, and costs no preset and no file that cannot be fetched."""
+    if not library.can_be_pulled(bad.name):
+        return "put a good copy in its place"
+    try:
+        removes = not library.is_named(bad.name) and library.removal(bad.name).size_bytes
+    except GptossError:  # named models are made from it, or another tool has fetched it
+        removes = 0
+    remove = "gptoss rm " + bad.name if removes else f"rm {shlex.quote(str(bad.path.resolve()))}"
+    return f"fetch it anew: {remove} && gptoss pull {bad.name}"
 
 
 def _shown(events: Verifying, screen: Screen) -> Iterator[Verified]:
