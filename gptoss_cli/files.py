@@ -28,7 +28,7 @@ def check_writable(path: Path) -> None:
 def write_whole(path: Path, text: str) -> None:
     """`text` as UTF-8 at `path`, replacing what is there; a device, a pipe or an open stream is written to as it is.
 
-    Raises BadInput, or NetworkError when the disk is full; nothing half-written is left behind.
+    Raises BadInput, also for lone surrogates, or NetworkError when the disk is full; nothing half-written is left.
     """
     target = Path(os.path.realpath(path))  # a link goes on pointing where it does
     try:
@@ -37,6 +37,11 @@ def write_whole(path: Path, text: str) -> None:
                 stream.write(text)
         else:
             _replace(target, text)
+    except UnicodeEncodeError as error:  # a path with bytes that are no UTF-8, which Python has as lone surrogates
+        what = error.object[error.start : error.end]
+        raise BadInput(
+            f"{path} cannot be written: {what!r} in it is no UTF-8", hint="rename the file or folder that is called so"
+        ) from None
     except OSError as error:
         kind = NetworkError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else BadInput
         raise kind(f"{path} cannot be written: {error.strerror}") from error

@@ -295,3 +295,36 @@ def test_one_of_several_that_cannot_be_removed_does_not_stop_the_others(gptoss: 
     result = gptoss("rm", "a", "none", "b")
     assert result.code == 3
     assert names(gptoss) == ["tiny"]
+
+
+def test_names_that_no_file_can_have(gptoss: Gptoss) -> None:
+    long = "a" * 5000
+    for arguments in (
+        ["show", long],
+        ["run", "-m", long, "hi"],
+        ["import", long],
+        ["create", "x", "--check", "-f", "-"],
+    ):
+        result = gptoss(*arguments, stdin=f"FROM ./{long}\n")
+        assert (result.code, "Traceback" in result.err) == (3, False), arguments[0]
+
+
+def test_a_path_with_the_end_of_a_line_is_one_row(gptoss: Gptoss, tmp_path: Path) -> None:
+    folder = tmp_path / "a\nb\tc"
+    folder.mkdir()
+    (folder / "m.gguf").write_bytes(TINY.read_bytes())
+    gptoss("import", str(folder / "m.gguf"), "--name", "mine")
+    row = gptoss("list", "mine").out.rstrip("\n").split("\t")
+    assert (len(row), row[3]) == (4, str(folder / "m.gguf").replace("\n", " ").replace("\t", " "))
+    assert json.loads(gptoss("list", "mine", "--json").out)[0]["weights"] == str(folder / "m.gguf")
+
+
+def test_a_path_that_is_no_utf_8_is_refused_in_a_line(gptoss: Gptoss, tmp_path: Path) -> None:
+    folder = tmp_path / "d\udcff"
+    folder.mkdir()
+    (folder / "m.gguf").write_bytes(TINY.read_bytes())
+    result = gptoss("import", str(folder / "m.gguf"), "--name", "mine")
+    assert result.code == 2
+    assert "in it is no UTF-8" in result.err
+    assert "Traceback" not in result.err
+    assert gptoss("show", "mine").code == 3

@@ -70,9 +70,9 @@ class Library:
         if names.is_hub_reference(name):
             return from_hub(name)
         path = Path(os.path.expanduser(name))
-        if path.is_file():
+        if os.path.isfile(path):  # unlike Path's, False for a name that is too long
             return Model(path.name, path, {}, base=str(absolute(name, Path())))
-        if name and path.is_dir():
+        if name and os.path.isdir(path):
             raise ModelNotFound(f"{name} is a folder", hint="give the path of the .gguf in it, or the name tiny")
         if _looks_like_path(name) or name.endswith(".gguf"):
             raise ModelNotFound(f"no file at {name}", hint="give the path of a gpt-oss .gguf, or the name tiny")
@@ -319,13 +319,13 @@ class Library:
         A folder goes behind it: one that is called as a model is does not hide the model.
         """
         path = absolute(source, folder)
-        if not path.is_file():
+        if not os.path.isfile(path):
             if (stored := self._stored(source)) is not None:
                 below = self._store.get(stored).modelfile
                 return below.source, below
             if source == TINY or names.canonical(source) or names.is_hub_reference(source):
                 return self.find(source).base, None
-            if not path.is_dir():
+            if not os.path.isdir(path):
                 hint = f"known: {', '.join(self._names())}, or the path of a .gguf"
                 what = "no file at" if _looks_like_path(source) or source.endswith(".gguf") else "unknown model"
                 raise ModelNotFound(f"{what} {source}", hint=hint)
@@ -351,4 +351,4 @@ def _gone(name: str, adapters: tuple[Path, ...]) -> str | None:
 
 
 def _looks_like_path(word: str) -> bool:
-    return word.startswith(("./", "../", "/", "~")) or Path(word).is_file()
+    return word.startswith(("./", "../", "/", "~")) or os.path.isfile(word)

@@ -74,10 +74,10 @@ class Adoption:
     def of_path(self, text: str) -> Outcomes:
         """The file at a path, or all below a folder. Raises ModelNotFound, BadInput for a file that is no model."""
         path = Path(os.path.abspath(Path(text).expanduser()))
-        if path.is_dir():
+        if os.path.isdir(path):  # unlike Path's, False for a name that is too long
             yield from self._all(list(finds.files(path)), f"no gpt-oss model below {path}", f"gptoss import {path}")
             return
-        if not path.is_file():
+        if not os.path.isfile(path):
             tools = ", ".join(finds.TOOLS)
             raise ModelNotFound(f"no file at {path}", hint=f"give a .gguf, a folder of them, or a tool: {tools}")
         yield from self._registered(self._usable(Find(path, finds.named_after(path))))

@@ -32,11 +32,11 @@ def _path(command: Command, folder: Path) -> Path:
 
 
 def _check(file: Modelfile, command: Command, path: Path, model: Path) -> None:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise file.error(
             command, f"{path} is a folder", "give the LoRA's .gguf; llama.cpp's convert_lora_to_gguf.py makes it"
         )
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ModelNotFound(str(file.error(command, f"no file at {path}")))
     try:
         adapters.check_usable(gguf.Header.read(path), [gguf.Header.read(part) for part in weights.parts(model)])

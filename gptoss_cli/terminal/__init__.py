@@ -21,12 +21,16 @@ SPINNER, ASCII_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 STAGES = {"load": "Loading", "prompt": "Reading the prompt", "convert": "Converting"}
 NARROWEST = 20
 DIM, PLAIN, CLEAR_LINE = "\x1b[2m", "\x1b[0m", "\r\x1b[K"
+SEPARATORS = str.maketrans("\t\r\n", "   ")
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, plain: bool) -> list[str]:
-    """Lines of a table whose columns stand below each other; plain: no titles, a tab between, for programs."""
+    """Lines of a table whose columns stand below each other; plain: no titles, a tab between, for programs.
+
+    A file may have a tab or the end of a line in its name: a blank here; JSON has it as it is.
+    """
     if plain:
-        return ["\t".join(row) for row in rows]
+        return ["\t".join(cell.translate(SEPARATORS) for cell in row) for row in rows]
     lines = [titles, *rows]
     widths = [max(cells(line[column]) for line in lines) for column in range(len(titles) - 1)]
     return [
