@@ -7,7 +7,7 @@ import pytest
 from conftest import TINY, Gptoss, process_environment
 from hub_server import HubServer, Repository
 from on_terminal import on_terminal
-from pulling import FIRST, NAME, weights
+from pulling import FIRST, NAME, split_weights, weights
 
 from gptoss_cli import conversion
 
@@ -164,3 +164,13 @@ def test_the_way_back_from_damage_costs_no_preset(fetched: Path, gptoss: Gptoss,
         assert fetched.read_bytes() == good
     (home / "own.gguf").write_bytes(good[:-1000])
     assert gptoss("verify", str(home / "own.gguf")).err.endswith("\n  put a good copy in its place\n")
+
+
+def test_a_missing_part_of_a_split_model_is_damage(gptoss: Gptoss, tmp_path: Path) -> None:
+    for name, data in split_weights(3).items():
+        if "-00002-" not in name:
+            (tmp_path / name).write_bytes(data)
+    first = next(iter(split_weights(3)))
+    result = gptoss("verify", f"./{first}", "--json")
+    assert result.code == 1
+    assert [each["status"] for each in json.loads(result.out)] == ["damaged", "unknown"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptoss_cli import gguf, weights
-from gptoss_cli.errors import BadInput, GptossError
+from gptoss_cli.errors import GptossError
 from gptoss_cli.messages import Progress
 
 BLOCK = 4 * 2**20
@@ -50,7 +50,7 @@ def _verify(name: str, path: Path, expected: str | None, *, first: bool) -> Veri
         header = gguf.Header.read(path)
         if first:
             weights.check_usable(header)
-    except BadInput as error:
+    except GptossError as error:  # a missing part as well
         status, problem = "damaged", str(error)
     if expected and sha256 != expected:
         status, problem = "wrong", f"{path} has the hash {sha256}, not {expected}"
