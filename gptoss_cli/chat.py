@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from gptoss_cli.engine import Engine, Enough, Step, Timings, Token
 from gptoss_cli.harmony import guard
 from gptoss_cli.harmony.parser import Parser
-from gptoss_cli.harmony.render import no_thinking, render
+from gptoss_cli.harmony.render import final_header, no_thinking, render
 from gptoss_cli.harmony.tokenizer import Tokenizer
 from gptoss_cli.language import translated
 from gptoss_cli.messages import (
@@ -30,7 +30,6 @@ from gptoss_cli.messages import (
     Usage,
 )
 from gptoss_cli.options import Options
-from gptoss_cli.prompt import Prompt
 
 Generation = Generator[Token | Step, None, Timings]
 
@@ -41,9 +40,11 @@ DEFAULT_ROOM = 2048
 class LocalChat:
     """A model in this process. One reply at a time."""
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer) -> None:
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, num_ctx: int | None = None) -> None:
+        """num_ctx: the length that the engine's context is fixed to, if it is."""
         self.engine = engine
         self.tokenizer = tokenizer
+        self._num_ctx = num_ctx
 
     def reply(self, conversation: Conversation, options: Options) -> Iterator[Event]:
         """The events of one reply to `conversation`, ended by Done; closing it early stops the engine within a token.
@@ -52,6 +53,14 @@ class LocalChat:
         Raises NoAnswer when the prompt is longer than the context, EngineError.
         """
         return _Reply(self.engine, self.tokenizer, conversation, options).events()
+
+    def count(self, conversation: Conversation) -> int:
+        """How many tokens a prompt of `conversation` has."""
+        return len(render(conversation, self.tokenizer).tokens)
+
+    def limit(self) -> int:
+        """How many tokens a context can have at most; waits for the model to be loaded."""
+        return self._num_ctx or self.engine.info.n_ctx_train
 
     def close(self) -> None:
         """Free the model. Idempotent."""
@@ -87,8 +96,13 @@ class _Reply:
         self._engine = engine
         self._options = options
         self._tools = tool_names(conversation)
-        opened = no_thinking(tokenizer) if options.reasoning is Effort.OFF else ()
-        self._prompt = _prompt(render(conversation, tokenizer), opened, options)
+        prompt = render(conversation, tokenizer)
+        if is_continued(conversation):
+            opened = final_header(tokenizer)  # the prompt has it, and the beginning of the answer
+        else:
+            opened = no_thinking(tokenizer) if options.reasoning is Effort.OFF else ()
+            prompt = replace(prompt, tokens=prompt.tokens + opened)
+        self._prompt = replace(prompt, room=_room(options))
         self._guide = guard.guide(
             tokenizer,
             self._tools,
@@ -177,10 +191,15 @@ def event_is_final(event: Delta | Message) -> bool:
     return event.channel is Channel.FINAL and not event.recipient
 
 
-def _prompt(prompt: Prompt, opened: tuple[int, ...], options: Options) -> Prompt:
+def is_continued(conversation: Conversation) -> bool:
+    """Whether the last message is a part of an answer, which the reply goes on with."""
+    last = conversation.messages[-1]
+    return last.role is Role.ASSISTANT and last.channel is Channel.FINAL and not last.complete
+
+
+def _room(options: Options) -> int:
     limits = (options.max_thinking, options.max_tokens)
-    room = sum(limit if limit is not None else DEFAULT_ROOM for limit in limits)
-    return replace(prompt, tokens=prompt.tokens + opened, room=room)
+    return sum(limit if limit is not None else DEFAULT_ROOM for limit in limits)
 
 
 class _StopStrings:

@@ -43,6 +43,14 @@ class ModelNotFound(GptossError):
     code = "E_MODEL_NOT_FOUND"
 
 
+class SessionNotFound(GptossError):
+    """A saved chat that is not there."""
+
+    exit_code = 3
+    http_status = 404
+    code = "E_SESSION_NOT_FOUND"
+
+
 class DoesNotFit(GptossError):
     """The model or its context needs more memory than there is."""
 

@@ -53,6 +53,17 @@ class Options:
         other = {name: value for name, value in given.items() if name not in SAMPLING_NAMES}
         return replace(self, sampling=replace(self.sampling, **sampled), **other)  # type: ignore[arg-type]
 
+    def changed(self) -> dict[str, object]:
+        """The options that are not at their default, and the effort, as JSON has them; `override` takes them."""
+        default = Options()
+        told: dict[str, object] = {"reasoning": str(self.reasoning)}
+        for own, usual in ((self, default), (self.sampling, default.sampling)):
+            for each in fields(own):
+                if each.name not in ("sampling", "reasoning") and getattr(own, each.name) != getattr(usual, each.name):
+                    value = getattr(own, each.name)
+                    told[each.name] = list(value) if isinstance(value, tuple) else value
+        return told
+
 
 SAMPLING_NAMES = frozenset(field.name for field in fields(Sampling))
 NAMES = SAMPLING_NAMES | {field.name for field in fields(Options)} - {"sampling"}
@@ -87,7 +98,7 @@ def typed(name: str, value: object) -> object:
     if name == "stop":
         return _stop(value)
     if name == "header_guard":
-        return _boolean(name, value)
+        return boolean(name, value)
     if name not in LIMITS and name not in LOADING:
         raise BadInput(f"unknown option {name}", hint="known: " + ", ".join(sorted(NAMES)))
     return _number(name, value)
@@ -124,7 +135,8 @@ def _stop(value: object) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _boolean(name: str, value: object) -> bool:
+def boolean(name: str, value: object) -> bool:
+    """`value` as the switch `name`: true, false, 1 or 0. Raises BadInput."""
     text = str(value).lower()
     if text not in ("true", "false", "1", "0"):
         raise BadInput(f"{name} must be true or false, not {value!r}")

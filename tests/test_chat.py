@@ -17,6 +17,7 @@ from gptoss_cli.messages import (
     Delta,
     Done,
     Effort,
+    End,
     Event,
     Message,
     Notice,
@@ -131,6 +132,32 @@ def test_closing_a_reply_stops_the_engine(o200k: Tokenizer) -> None:
 def test_the_names_of_all_tools_are_found() -> None:
     system = Message(Role.SYSTEM, (SystemContent(tools=(BROWSER, PYTHON)),))
     assert tool_names(Conversation((system,))) == {"browser.search", "browser.open", "browser.find", "python"}
+
+
+def test_an_incomplete_last_answer_goes_on_where_it_stands(o200k: Tokenizer) -> None:
+    part = Message(Role.ASSISTANT, ("one two",), Channel.FINAL, end=End.LENGTH)
+    engine = ScriptedEngine(o200k, " three<|return|>")
+    events = list(LocalChat(engine, o200k).reply(ASKED.plus(part), Options(reasoning=Effort.OFF, max_tokens=9)))
+    assert o200k.decode(engine.prompts[0].tokens).endswith(
+        "<|start|>user<|message|>hello<|end|><|start|>assistant<|channel|>final<|message|>one two"
+    )
+    assert [(e.channel, e.text, e.complete) for e in events if isinstance(e, Message)] == [("final", " three", True)]
+    assert (final_text(events), done(events).usage.answer_tokens) == (" three", 1)
+
+
+def test_an_incomplete_answer_before_another_question_is_ended(o200k: Tokenizer) -> None:
+    part = Message(Role.ASSISTANT, ("one two",), Channel.FINAL, end=End.LENGTH)
+    engine = ScriptedEngine(o200k, REPLY)
+    list(LocalChat(engine, o200k).reply(ASKED.plus(part, user("go on")), Options()))
+    assert "<|message|>one two<|end|><|start|>user<|message|>go on<|end|>" in o200k.decode(engine.prompts[0].tokens)
+
+
+def test_a_prompt_is_counted_and_the_context_has_a_limit(o200k: Tokenizer) -> None:
+    engine = ScriptedEngine(o200k, REPLY)
+    chat = LocalChat(engine, o200k)
+    list(chat.reply(ASKED, Options()))
+    assert chat.count(ASKED) == len(engine.prompts[0].tokens)
+    assert (chat.limit(), LocalChat(engine, o200k, num_ctx=512).limit()) == (131072, 512)
 
 
 @pytest.fixture(scope="module")

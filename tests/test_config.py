@@ -48,6 +48,8 @@ def test_nothing_given_is_all_defaults() -> None:
         ({"GPTOSS_LANGUAGE": "fr"}, {}, "GPTOSS_LANGUAGE: language must be auto, en or zh-TW, not 'fr'"),
         ({"GPTOSS_NUM_GPU": "-2"}, {}, "GPTOSS_NUM_GPU: gpu_layers must be from -1 to 1000000, not -2"),
         ({}, {"colour": "auto", "color": "never"}, "config.toml: colour stands there twice, once as color"),
+        ({}, {"save": "maybe"}, "config.toml: save must be true or false, not 'maybe'"),
+        ({}, {"models": {"x": {"save": False}}}, "config.toml [models.x]: save is not of one model"),
         ({}, {"models": 3}, "config.toml: models holds a table for each model"),
         ({}, {"models": {"a": 3}}, "config.toml: models holds a table for each model"),
         ({}, {"models": {"x": {"language": "en"}}}, "config.toml [models.x]: language is not of one model"),
@@ -111,6 +113,16 @@ def test_colour_is_one_setting_with_many_spellings(
 ) -> None:
     settings = Settings.resolve(flags={}, environment=environment, preset={}, file=file)
     assert (settings.colour, settings.origin.get("colour")) == (colour, origin)
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "saves"),
+    [({}, {}, True), ({}, {"save": False}, False), ({"GPTOSS_SAVE": "0"}, {"save": True}, False)],
+)
+def test_chats_are_saved_unless_a_switch_is_off(
+    environment: dict[str, str], file: dict[str, object], saves: bool
+) -> None:
+    assert Settings.resolve(flags={}, environment=environment, preset={}, file=file).save is saves
 
 
 def test_unknown_variables_are_none_of_ours() -> None:

@@ -53,3 +53,16 @@ def test_bad_values_are_refused_in_one_line(name: str, value: object, message: s
     with pytest.raises(BadInput) as raised:
         Options().override({name: value})
     assert str(raised.value) == message
+
+
+def test_what_was_changed_makes_the_same_options_again() -> None:
+    changed = {
+        "reasoning": "high",
+        "temperature": 0.5,
+        "stop": ["a"],
+        "max_tokens": 3,
+        "seed": 0,
+        "header_guard": False,
+    }
+    assert Options().override(changed).changed() == changed
+    assert Options().changed() == {"reasoning": "medium"}

@@ -16,6 +16,7 @@ from gptoss_cli.cli import appearance, argv, models
 from gptoss_cli.cli.create import create
 from gptoss_cli.cli.debug import debug
 from gptoss_cli.cli.disk import prune, verify
+from gptoss_cli.cli.history import history
 from gptoss_cli.cli.imports import import_models
 from gptoss_cli.cli.pull import pull
 from gptoss_cli.cli.run import run
@@ -48,6 +49,7 @@ app.command("import", short_help="Name models that other tools have here.")(impo
 app.command("rm", short_help="Forget models by name.")(models.remove)
 app.command("verify", short_help="Whether weights are what they were.")(verify)
 app.command("prune", short_help="Delete what takes room for nothing.")(prune)
+app.add_typer(history)
 app.add_typer(config)
 app.add_typer(debug)
 

@@ -3,23 +3,21 @@
 import json
 import os
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from gptoss_cli import gguf, terminal, weights
+from gptoss_cli import terminal, weights
 from gptoss_cli.cli.asking import can_ask
 from gptoss_cli.cli.fit import fit_lines, fit_object
 from gptoss_cli.config import Places
 from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.language import translated
 from gptoss_cli.library import Library
-from gptoss_cli.library.model import TINY, Listed, Model, described, size_of
+from gptoss_cli.library.describe import Words, model_object, parameter_lines, summary
+from gptoss_cli.library.model import TINY, Listed
 from gptoss_cli.library.removal import Removal
-from gptoss_cli.modelfile import Modelfile
 from gptoss_cli.options import typed
 from gptoss_cli.units import size
 
@@ -29,7 +27,6 @@ Name = Annotated[str, typer.Argument(metavar="NAME", hidden=True)]
 Names = Annotated[list[str], typer.Argument(metavar="NAME", hidden=True)]
 Prefix = Annotated[str, typer.Argument(metavar="PREFIX", hidden=True)]
 
-Words = Callable[..., str]  # a format string and its fields to a text: `translated`, or as it is
 
 AGES = (
     (86400 * 365, "1 year ago", "{count} years ago"),
@@ -100,7 +97,7 @@ def show(
         print_lines(file.last("system") or "")
         return
     if parameters:
-        print_lines(*_parameter_lines(file))
+        print_lines(*parameter_lines(file))
         return
     told = model_object(library.find(name))
     if as_json:
@@ -110,7 +107,7 @@ def show(
     elif license:
         print_lines(told["license"] or "")
     else:
-        print_lines(*_summary(told, file))
+        print_lines(*summary(told, file, translated if sys.stdout.isatty() else str.format))
 
 
 def _show_fit(name: str, num_ctx: str | None, as_json: bool) -> None:
@@ -202,32 +199,6 @@ def _removed_object(removal: Removal) -> dict[str, object]:
     }
 
 
-def model_object(model: Model) -> dict[str, Any]:
-    """What --json says of a model; the keys are stable."""
-    header = gguf.Header.read(model.weights)
-    weights.check_usable(header)
-    file = described(model)
-    return {
-        "name": model.name,
-        "base": model.base,
-        "architecture": header.architecture,
-        "parameter_count": sum(
-            _elements(each.shape) for part in weights.parts(model.weights) for each in _tensors(part)
-        ),
-        "quantization": header.quantization,
-        "context_length": header.values.get(f"{header.architecture}.context_length"),
-        "size_bytes": size_of(model.weights),
-        "weights": str(model.weights),
-        "modified": model.modified or None,
-        "system": model.system or None,
-        "parameters": {name: _plain(value) for name, value in model.preset.items()},
-        "messages": [{"role": role, "content": text} for role, text in model.messages],
-        "template": file.last("template") or header.text("tokenizer.chat_template") or None,
-        "license": "\n\n".join(file.values("license")) or header.text("general.license") or None,
-        "adapters": list(file.values("adapter")),
-    }
-
-
 def age(moment: str, words: Words = str.format) -> str:
     """How long ago an ISO time was: `3 hours ago`; `-` for none."""
     if not moment:
@@ -255,55 +226,6 @@ def _listed_object(each: Listed) -> dict[str, object]:
         "weights": str(each.weights) if each.weights else None,
         "problem": each.problem,
     }
-
-
-def _summary(told: dict[str, Any], file: Modelfile) -> list[str]:
-    """A section per thing, as `ollama show` has them."""
-    words = translated if sys.stdout.isatty() else str.format
-    count = told["parameter_count"]
-    rows = [
-        (words("architecture"), str(told["architecture"])),
-        (words("parameters"), f"{count / 1e9:.1f} B" if count >= 1e9 else f"{count:,}"),
-        (words("quantization"), str(told["quantization"])),
-        (words("context length"), str(told["context_length"])),
-        (words("size"), size(told["size_bytes"])),
-        (words("from"), str(told["base"])),
-        (words("weights"), str(told["weights"])),
-    ]
-    lines = [f"  {words('Model')}", *(f"    {terminal.padded(name, 16)}{value}" for name, value in rows)]
-    for title, body in (
-        (words("Adapters"), list(told["adapters"])),
-        (words("Parameters"), _parameter_lines(file)),
-        (words("System"), str(told["system"] or "").splitlines()),
-        (words("Messages"), [f"{role}: {text.splitlines()[0] if text else ''}" for role, text in file.messages]),
-        (words("License"), str(told["license"] or "").splitlines()[:2]),
-    ):
-        if body:
-            lines += ["", f"  {title}", *(f"    {line}" for line in body)]
-    return lines
-
-
-def _parameter_lines(file: Modelfile) -> list[str]:
-    return [
-        f"{name:<24}{json.dumps(value, ensure_ascii=False) if name == 'stop' else value}"
-        for name, value in file.parameters
-    ]
-
-
-def _plain(value: object) -> object:
-    """A value of the options as JSON has it."""
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _tensors(path: Path) -> list[gguf.Tensor]:
-    return list(gguf.Header.read(path).tensors)
-
-
-def _elements(shape: tuple[int, ...]) -> int:
-    count = 1
-    for length in shape:
-        count *= length
-    return count
 
 
 def print_lines(*lines: str) -> None:

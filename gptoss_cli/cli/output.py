@@ -8,10 +8,10 @@ from gptoss_cli.messages import Channel, Delta, Done, Event, Message
 from gptoss_cli.terminal import Shown
 
 
-def reply_object(model: str, shown: Shown) -> dict[str, object]:
-    """The object of --json; keys are added, never renamed."""
+def reply_object(model: str, shown: Shown, session: str | None = None) -> dict[str, object]:
+    """The object of --json; keys are added, never renamed. session: the id of the chat in which it is saved."""
     done = shown.done
-    return {
+    told: dict[str, object] = {
         "model": model,
         "response": shown.answer,
         "thinking": shown.thinking,
@@ -19,6 +19,7 @@ def reply_object(model: str, shown: Shown) -> dict[str, object]:
         "usage": asdict(done.usage) if done else None,
         "timings": _rounded(done) if done else None,
     }
+    return told if session is None else {**told, "session": session}
 
 
 def _rounded(done: Done) -> dict[str, float]:

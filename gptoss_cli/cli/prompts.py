@@ -7,10 +7,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from gptoss_cli.attachment import attachment, text_file
 from gptoss_cli.errors import BadInput
 from gptoss_cli.language import translated
 
-LARGEST_FILE_BYTES = 1_000_000  # a context of 131,072 tokens holds about half of it
 SILENT_AFTER_S = 2.0
 BETWEEN = "\n\n"
 
@@ -67,35 +67,6 @@ def _is_pipe_or_file(descriptor: int) -> bool:
 
 def _say_waiting() -> None:
     print(f"gptoss: {translated('waiting for standard input (-n leaves it alone)')}", file=sys.stderr)
-
-
-def attachment(path: Path) -> str:
-    """The name of a text file and its content in a fenced block, the fence longer than any in it. Raises BadInput."""
-    text = text_file(path)
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{path.name}\n{fence}\n{text.rstrip()}\n{fence}"
-
-
-def text_file(path: Path) -> str:
-    """The content of a UTF-8 file of at most LARGEST_FILE_BYTES. Raises BadInput."""
-    try:
-        with Path(os.path.expanduser(path)).open("rb") as file:
-            data = file.read(LARGEST_FILE_BYTES + 1)
-            size = max(len(data), os.fstat(file.fileno()).st_size)
-    except FileNotFoundError:
-        raise BadInput(f"no file at {path}") from None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
-    if size > LARGEST_FILE_BYTES:
-        raise BadInput(f"{path} has {size:,} bytes; at most {LARGEST_FILE_BYTES:,} can be attached")
-    if b"\0" in data:
-        raise BadInput(f"{path} is no text file (it has a zero byte)")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not UTF-8 (byte {error.start})") from None
 
 
 def system_text(text: str | None) -> str | None:

@@ -1,6 +1,5 @@
 """`gptoss run`: one prompt, one answer."""
 
-import datetime
 import json
 import os
 import sys
@@ -15,9 +14,11 @@ import typer
 
 from gptoss_cli.cli import offer, output, prompts
 from gptoss_cli.cli.asking import can_ask
+from gptoss_cli.cli.saving import Saving
 from gptoss_cli.config import Places, Settings, read_file
 from gptoss_cli.errors import BadInput, GptossError, ModelNotFound
 from gptoss_cli.files import check_writable, write_whole
+from gptoss_cli.history import History
 from gptoss_cli.library import Library
 from gptoss_cli.library.model import Model
 from gptoss_cli.messages import Done, Event
@@ -61,6 +62,8 @@ def run(
     threads: Annotated[Whole, typer.Option(metavar="N", min=1, help="Threads. [usable cores]")] = None,
     header_guard: Annotated[bool, typer.Option(help="Keep Harmony headers well formed.")] = True,
     out: Annotated[File, typer.Option("-o", "--output", metavar="FILE", help="Write the answer here, whole.")] = None,
+    last: Annotated[bool, typer.Option("-c", "--continue", help="Go on with the last saved chat, and save.")] = False,
+    save: Annotated[bool, typer.Option("--save", help="Save question and answer as a chat.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON event per line.")] = False,
     markdown: Annotated[
@@ -73,6 +76,7 @@ def run(
 
     The first word is the model when there is no blank in it: a name, tiny, or the path of a .gguf. Without one the
     default answers. A lone - is another place for standard input. The answer goes to stdout, all else to stderr.
+    With -c the model is that of the chat, and all words are the prompt.
     """
     if as_json and as_jsonl:
         raise BadInput("--json and --jsonl exclude each other")
@@ -84,7 +88,8 @@ def run(
     places = Places.of(os.environ)
     library = Library(places.data, places.cache)
     defaults = read_file(places.config_file)
-    name, rest = _model_and_words(model, words or [])
+    saving = Saving.opened(History(places.sessions), last=last, save=save)
+    name, rest = _model_and_words(saving.model if model is None else model, words or [])
     chosen = _choose(library, name, defaults, screen)
     if chosen.is_fallback and not rest and can_ask() and (fetched := offer.choose(library, screen)) is not None:
         screen.say(f'gptoss run {fetched} "..."')
@@ -105,9 +110,13 @@ def run(
         "header_guard": None if header_guard else False,
     }
     settings = Settings.resolve(
-        flags=flags, environment=os.environ, preset=chosen.settings, file=defaults, model=chosen.name
+        flags=flags,
+        environment=os.environ,
+        preset={**chosen.settings, **saving.options},
+        file=defaults,
+        model=chosen.name,
     )
-    instructions = chosen.system if system is None else prompts.system_text(system)
+    instructions = saving.system(chosen.system) if system is None else prompts.system_text(system)
     started = time.monotonic()
     with closing(
         library.open(
@@ -130,7 +139,9 @@ def run(
             settings.options,
             system=instructions,
             messages=chosen.messages,
-            date=datetime.date.today().isoformat(),
+            date=saving.date,
+            turns=saving.turns,
+            recorder=saving.begin(chosen.name, instructions, settings.options, screen),
         )
         events = _counted_from(started, session.send(prompt))
         view = Viewer(
@@ -142,13 +153,14 @@ def run(
             started=started,
         )
         try:
-            with closing(events):
+            with closing(saving), closing(events):
                 if as_jsonl:
                     _stream(chosen.name, events, view, out)
                 else:
                     view.show(events)
         finally:
-            _finish(view.shown, chosen.name, out=out, as_json=as_json, as_jsonl=as_jsonl, verbose=verbose)
+            told = output.reply_object(chosen.name, view.shown, saving.session(session)) if as_json else None
+            _finish(view.shown, told, out=out, as_jsonl=as_jsonl, verbose=verbose)
 
 
 def _model_and_words(model: str | None, words: list[str]) -> tuple[str | None, list[str]]:
@@ -217,17 +229,17 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _finish(shown: Shown, name: str, *, out: Path | None, as_json: bool, as_jsonl: bool, verbose: bool) -> None:
-    """What comes after the reply, also when it has no answer: the object, the file, the statistics."""
+def _finish(shown: Shown, told: dict[str, object] | None, *, out: Path | None, as_jsonl: bool, verbose: bool) -> None:
+    """What comes after the reply, also when it has no answer: the object (told), the file, the statistics."""
     if shown.done is None:
         return
-    if as_json:
-        text = json.dumps(output.reply_object(name, shown), ensure_ascii=False) + "\n"
+    if told is not None:
+        text = json.dumps(told, ensure_ascii=False) + "\n"
     else:
         text = shown.answer if shown.answer.endswith("\n") else shown.answer + "\n"
-    if out and not as_jsonl and (as_json or shown.answer):
+    if out and not as_jsonl and (told is not None or shown.answer):
         write_whole(out, text)
-    elif as_json:
+    elif told is not None:
         _write(text)
     if verbose:
         for line in output.statistics(shown):

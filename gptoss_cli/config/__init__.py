@@ -16,7 +16,7 @@ from gptoss_cli import names
 from gptoss_cli.errors import BadInput
 from gptoss_cli.language import AUTO, LANGUAGES
 from gptoss_cli.names import ModelName
-from gptoss_cli.options import LOADING, NAMES, SAMPLING_NAMES, Options, typed
+from gptoss_cli.options import LOADING, NAMES, SAMPLING_NAMES, Options, boolean, typed
 
 ENVIRONMENT_PREFIX = "GPTOSS_"  # GPTOSS_MODEL, GPTOSS_REASONING, GPTOSS_TEMPERATURE, ...
 FILE, DEFAULT = "config.toml", "default"
@@ -24,7 +24,8 @@ FILE, DEFAULT = "config.toml", "default"
 COLOURS = ("auto", "always", "never")
 CHOICES = {"colour": COLOURS, "language": LANGUAGES}
 OF_MODELS = tuple(sorted(NAMES | set(LOADING)))  # what a table [models.NAME] may set
-SETTINGS = ("model", *OF_MODELS, *CHOICES)
+SWITCHES = ("save",)
+SETTINGS = ("model", *OF_MODELS, *CHOICES, *SWITCHES)
 SPELLINGS = {"color": "colour", "num_predict": "max_tokens", "num_gpu": "gpu_layers", "num_thread": "threads"}
 
 
@@ -35,6 +36,16 @@ class Places:
     config_file: Path
     cache: Path
     data: Path
+
+    @property
+    def sessions(self) -> Path:
+        """The saved chats."""
+        return self.data / "sessions.db"
+
+    @property
+    def inputs(self) -> Path:
+        """What was typed in chats."""
+        return self.data / "inputs.jsonl"
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Places":
@@ -57,6 +68,7 @@ class Settings:
 
     An origin is what a user can change: `--temperature`, `GPTOSS_TEMPERATURE`, `NO_COLOR`, `preset zh`,
     `config.toml [models.zh]`, `config.toml`. model: the default one. gpu_layers, threads: None is the engine's choice.
+    save: whether chats are kept.
     """
 
     model: str | None
@@ -66,6 +78,7 @@ class Settings:
     threads: int | None = None
     colour: str = COLOURS[0]
     language: str = AUTO
+    save: bool = True
 
     @classmethod
     def resolve(
@@ -93,7 +106,7 @@ class Settings:
         ):
             values[name] = checked(name, value, source)
             origin[name] = source
-        others = {name: values.pop(name) for name in ("model", *LOADING, *CHOICES) if name in values}
+        others = {name: values.pop(name) for name in ("model", *LOADING, *CHOICES, *SWITCHES) if name in values}
         default: dict[str, object] = {"model": None}
         return cls(options=Options().override(values), origin=origin, **(default | others))  # type: ignore[arg-type]
 
@@ -131,6 +144,8 @@ def checked(name: str, value: object, source: str = "") -> object:
             return _text(name, value)
         if name in CHOICES:
             return _choice(name, value)
+        if name in SWITCHES:
+            return boolean(name, value)
         return typed(name, value)
     except BadInput as error:
         if not source or source.startswith("--"):

@@ -92,11 +92,16 @@ def _is_empty_developer(message: Message) -> bool:
     return message.role is Role.DEVELOPER and all(part == DeveloperContent() for part in message.content)
 
 
+def final_header(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """What follows <|start|>assistant to open the final answer: <|channel|>final<|message|>."""
+    special = tokenizer.special
+    return (special.channel, *tokenizer.encode(Channel.FINAL), special.message)
+
+
 def force_final(tokenizer: Tokenizer) -> tuple[int, ...]:
     """What ends an analysis and opens the final answer: <|end|><|start|>assistant<|channel|>final<|message|>."""
     special = tokenizer.special
-    role = tokenizer.encode(Role.ASSISTANT)
-    return (special.end, special.start, *role, special.channel, *tokenizer.encode(Channel.FINAL), special.message)
+    return (special.end, special.start, *tokenizer.encode(Role.ASSISTANT), *final_header(tokenizer))
 
 
 def no_thinking(tokenizer: Tokenizer) -> tuple[int, ...]:

@@ -121,7 +121,7 @@ class Library:
             threads=threads or model.threads,
             adapters=model.adapters,
         )
-        return LocalChat(engine, vocabulary.load(model.weights, self._cache))
+        return LocalChat(engine, vocabulary.load(model.weights, self._cache), num_ctx)
 
     def fit(
         self, model: Model, num_ctx: int | None = None, gpu_layers: int | None = None, cpu_moe: int | None = None

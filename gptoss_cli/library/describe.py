@@ -1,0 +1,88 @@
+"""What a model is, in words: the object that programs read, and the lines that people read."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gptoss_cli import gguf, weights
+from gptoss_cli.library.model import Model, described, size_of
+from gptoss_cli.modelfile import Modelfile
+from gptoss_cli.units import padded, size
+
+Words = Callable[..., str]  # a format string and its fields to a text: `translated`, or as it is
+
+
+def model_object(model: Model) -> dict[str, Any]:
+    """What --json says of a model; the keys are stable."""
+    header = gguf.Header.read(model.weights)
+    weights.check_usable(header)
+    file = described(model)
+    return {
+        "name": model.name,
+        "base": model.base,
+        "architecture": header.architecture,
+        "parameter_count": sum(
+            _elements(each.shape) for part in weights.parts(model.weights) for each in _tensors(part)
+        ),
+        "quantization": header.quantization,
+        "context_length": header.values.get(f"{header.architecture}.context_length"),
+        "size_bytes": size_of(model.weights),
+        "weights": str(model.weights),
+        "modified": model.modified or None,
+        "system": model.system or None,
+        "parameters": {name: _plain(value) for name, value in model.preset.items()},
+        "messages": [{"role": role, "content": text} for role, text in model.messages],
+        "template": file.last("template") or header.text("tokenizer.chat_template") or None,
+        "license": "\n\n".join(file.values("license")) or header.text("general.license") or None,
+        "adapters": list(file.values("adapter")),
+    }
+
+
+def summary(told: Mapping[str, Any], file: Modelfile, words: Words = str.format) -> list[str]:
+    """A section per thing, as `ollama show` has them. told: of model_object."""
+    count = told["parameter_count"]
+    rows = [
+        (words("architecture"), str(told["architecture"])),
+        (words("parameters"), f"{count / 1e9:.1f} B" if count >= 1e9 else f"{count:,}"),
+        (words("quantization"), str(told["quantization"])),
+        (words("context length"), str(told["context_length"])),
+        (words("size"), size(told["size_bytes"])),
+        (words("from"), str(told["base"])),
+        (words("weights"), str(told["weights"])),
+    ]
+    lines = [f"  {words('Model')}", *(f"    {padded(name, 16)}{value}" for name, value in rows)]
+    for title, body in (
+        (words("Adapters"), list(told["adapters"])),
+        (words("Parameters"), parameter_lines(file)),
+        (words("System"), str(told["system"] or "").splitlines()),
+        (words("Messages"), [f"{role}: {text.splitlines()[0] if text else ''}" for role, text in file.messages]),
+        (words("License"), str(told["license"] or "").splitlines()[:2]),
+    ):
+        if body:
+            lines += ["", f"  {title}", *(f"    {line}" for line in body)]
+    return lines
+
+
+def parameter_lines(file: Modelfile) -> list[str]:
+    """A line per PARAMETER."""
+    return [
+        f"{name:<24}{json.dumps(value, ensure_ascii=False) if name == 'stop' else value}"
+        for name, value in file.parameters
+    ]
+
+
+def _plain(value: object) -> object:
+    """A value of the options as JSON has it."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _tensors(path: Path) -> list[gguf.Tensor]:
+    return list(gguf.Header.read(path).tensors)
+
+
+def _elements(shape: tuple[int, ...]) -> int:
+    count = 1
+    for length in shape:
+        count *= length
+    return count
