@@ -1,9 +1,12 @@
 """What gptoss has downloaded itself: one small file per blob, so that only our own weights are ever removed or listed.
 
-`downloads/SHA256.json` below the data folder. Knows no network and no cache.
+`downloads/HASH-PLACE.json` below the data folder: the same bytes may lie in several repositories, and caches. Knows no
+network and no cache.
 """
 
 import json
+import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -52,18 +55,19 @@ class Downloads:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise GptossError(f"{self._folder} cannot be written: {error.strerror}") from error
-        write_whole(self._path(download.hash), json.dumps(told, default=str, ensure_ascii=False, indent=1) + "\n")
+        write_whole(self._path(download), json.dumps(told, default=str, ensure_ascii=False, indent=1) + "\n")
 
     def all(self) -> list[Download]:
         """In the order of their names; a record that cannot be read is left out."""
         return sorted(self._read(), key=lambda each: each.name.lower())
 
-    def remove(self, hash: str) -> None:
+    def remove(self, download: Download) -> None:
         """Forget the record; the blob is not touched."""
-        self._path(hash).unlink(missing_ok=True)
+        self._path(download).unlink(missing_ok=True)
 
-    def _path(self, hash: str) -> Path:
-        return self._folder / f"{hash}.json"
+    def _path(self, download: Download) -> Path:
+        place = zlib.crc32(os.fsencode(download.path))
+        return self._folder / f"{download.hash}-{place:08x}.json"
 
     def _read(self) -> Iterator[Download]:
         for path in self._folder.glob("*.json"):
@@ -71,6 +75,8 @@ class Downloads:
                 told = json.loads(path.read_bytes())
                 known = told.pop("schema") == SCHEMA
                 if known and all(isinstance(told[name], str) for name in ("repository", "file", "revision", "hash")):
-                    yield Download(**{**told, "path": Path(told["path"]), "snapshot": Path(told["snapshot"])})
+                    found = Download(**{**told, "path": Path(told["path"]), "snapshot": Path(told["snapshot"])})
+                    if self._path(found) == path:
+                        yield found
             except (OSError, ValueError, TypeError, KeyError, AttributeError):
                 continue

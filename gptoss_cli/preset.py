@@ -113,6 +113,26 @@ def _checked(name: str, value: str, kind: type) -> float | str:
     return number
 
 
+def parameters(file: Modelfile) -> dict[str, object]:
+    """The PARAMETERs of a file that `read` has taken, by the names that they have there: typed, `stop` a list.
+
+    Those without an effect are among them.
+    """
+    found: dict[str, object] = {}
+    for name, value in file.parameters:
+        if name == "stop":
+            found[name] = [*found.get(name, []), value]  # type: ignore[misc]
+        elif name in WITHOUT_EFFECT:
+            checked = _checked(name, value, WITHOUT_EFFECT[name])
+            found[name] = value.lower() in ("1", "t", "true") if WITHOUT_EFFECT[name] is bool else checked
+        elif name in LOADING:
+            found[name] = _checked(name, value, int)
+        elif SAME_THING.get(name, name) in NAMES:
+            own = SAME_THING.get(name, name)
+            found[name] = int(value) if own == "max_tokens" and value.strip() in ("-1", "-2") else typed(own, value)
+    return found
+
+
 def _unknown(name: str) -> str:
     close = get_close_matches(name.lower(), KNOWN, 1)
     meant = f"did you mean {close[0]}?" if close else "known: " + ", ".join(KNOWN)

@@ -136,11 +136,20 @@ def _name_of(path: Path) -> ModelName | None:
 
 
 def _read(path: Path, data: bytes) -> Manifest:
+    hint = "create the model again, or remove it"
     try:
         told = json.loads(data)
         schema = told["schema"]
-        if schema == SCHEMA:
-            return Manifest(ModelName.parse(told["name"]), modelfile.parse(told["modelfile"]), str(told["modified"]))
-    except (ValueError, TypeError, KeyError, GptossError) as error:
-        raise GptossError(f"{path} is damaged: {error}", hint="create the model again, or remove it") from None
+        name, text, modified = (
+            (told[key] for key in ("name", "modelfile", "modified")) if schema == SCHEMA else ("",) * 3
+        )
+        if schema == SCHEMA and all(isinstance(each, str) for each in (name, text, modified)):
+            datetime.fromisoformat(modified)
+            return Manifest(ModelName.parse(name), modelfile.parse(text), modified)
+    except GptossError as error:
+        raise GptossError(f"{path} is damaged: {error}", hint=hint) from None
+    except (ValueError, TypeError, KeyError):
+        raise GptossError(f"{path} is damaged: it is no manifest", hint=hint) from None
+    if schema == SCHEMA:
+        raise GptossError(f"{path} is damaged: it is no manifest", hint=hint)
     raise GptossError(f"{path} has schema {schema!r}, and this gptoss reads {SCHEMA}", hint="update gptoss")

@@ -18,8 +18,8 @@ def test_a_record_is_kept_and_forgotten(tmp_path: Path) -> None:
     assert (replace(first, time=""), replace(second, time="")) == (other, ONE)
     assert second.time.endswith("+00:00")
     assert (first.name, second.name) == ("hf:A/r:m.gguf", "hf:o/r:m.gguf")
-    downloads.remove(ONE.hash)
-    downloads.remove(ONE.hash)
+    downloads.remove(ONE)
+    downloads.remove(ONE)
     assert [each.hash for each in downloads.all()] == [other.hash]
 
 

@@ -290,3 +290,12 @@ def test_what_got_a_name_since_it_was_listed_stays(pulled: Place) -> None:
     listed = leftovers(pulled)
     create(pulled, "named", str(copy))
     assert (len(listed), pulled.library.prune(listed), copy.is_file()) == (1, [], True)
+
+
+def test_the_same_bytes_in_two_repositories_are_two_models(server: HubServer, pulled: Place) -> None:
+    server.repositories["owner/again"] = Repository({"again-Q8_0.gguf": pulled.content()})
+    pulled.pull("hf:owner/again")
+    assert [each.name for each in pulled.library.all()] == [ANSWER, "hf:owner/again:again-Q8_0.gguf", "tiny"]
+    assert pulled.library.remove("hf:owner/again").size_bytes
+    assert pulled.library.find(ANSWER).weights.is_file()
+    assert pulled.library.remove(ANSWER).size_bytes

@@ -249,7 +249,7 @@ def test_check_makes_nothing(gptoss: Gptoss) -> None:
         (("create", "x", "-f", "-"), "FROM streams\n", 3, "1:6: no .gguf in the folder"),
         (("create", "x", "-f", "-"), "FROM ./a.gguf\nDRAFT a.gguf\n", 2, "2:7: DRAFT must not reference the same"),
         (("create", "x", "-f", "-"), "FROM .\nDRAFT .\n", 2, "2:7: DRAFT must not reference the same local path as"),
-        (("create", "x", "-f", "-"), "FROM tiny\nDRAFT ./none\n", 2, "2:7: no file at /"),
+        (("create", "x", "-f", "-"), "FROM tiny\nDRAFT ./none\n", 3, "2:7: no file at /"),
         (("run", "~nobody-here/x.gguf", "hi"), None, 3, "no file at ~nobody-here/x.gguf"),
         (("create", "a b", "-f", "-"), "FROM tiny\n", 2, "'a b' is no model name"),
         (("create", "tiny", "-f", "-"), "FROM tiny\n", 2, "tiny is the name of a model that exists"),
@@ -328,3 +328,26 @@ def test_a_path_that_is_no_utf_8_is_refused_in_a_line(gptoss: Gptoss, tmp_path: 
     assert "in it is no UTF-8" in result.err
     assert "Traceback" not in result.err
     assert gptoss("show", "mine").code == 3
+
+
+def test_the_parameters_are_the_same_in_words_and_as_json(gptoss: Gptoss) -> None:
+    text = "FROM tiny\nPARAMETER num_predict 5\nPARAMETER use_mmap T\nPARAMETER stop a\nPARAMETER stop b\nPARAMETER top_k 3\n"
+    gptoss("create", "all", "-f", "-", stdin=text)
+    told = shown(gptoss, "all")["parameters"]
+    assert told == {"temperature": 0.0, "num_predict": 5, "stop": ["a", "b"], "top_k": 3, "use_mmap": True}
+    lines = [line.split() for line in gptoss("show", "all", "--parameters").out.splitlines()]
+    assert lines == [
+        ["temperature", "0.0"],
+        ["num_predict", "5"],
+        ["stop", '"a"'],
+        ["stop", '"b"'],
+        ["top_k", "3"],
+        ["use_mmap", "true"],
+    ]
+
+
+def test_a_preset_can_be_checked_before_its_model_is_fetched(gptoss: Gptoss) -> None:
+    result = gptoss("create", "--check", "--preset", "coder")
+    assert (result.code, result.out) == (0, "")
+    assert "gpt-oss:20b is not on this machine; fetch it with: gptoss pull gpt-oss:20b" in result.err
+    assert result.err.endswith("coder.Modelfile is fine\n")

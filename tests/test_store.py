@@ -168,3 +168,21 @@ def test_a_manifest_that_was_copied_by_hand_is_damaged(tmp_path: Path) -> None:
     assert "it says it is x" in damaged.problem
     store.remove(damaged.name)
     assert store.all() == [good]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": None}, {"name": 7}, {"modified": "x"}, {"modified": None}, {"modelfile": []}, {"modelfile": "FRM x"}],
+)
+def test_a_manifest_with_other_kinds_of_values_is_damaged_and_hides_no_other(
+    change: dict[str, object], tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    for name in ("bad", "good"):
+        store.put(Manifest(ModelName.parse(name), modelfile.parse("FROM tiny\n")))
+    path = tmp_path / "models/library/bad/latest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    bad, good = store.all()
+    assert isinstance(bad, Damaged)
+    assert "is damaged" in bad.problem
+    assert isinstance(good, Manifest)

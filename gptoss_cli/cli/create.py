@@ -16,6 +16,7 @@ from gptoss_cli.errors import BadInput, ModelNotFound
 from gptoss_cli.language import translated
 from gptoss_cli.library import Library
 from gptoss_cli.modelfile import Modelfile, Remark
+from gptoss_cli.preset import read
 from gptoss_cli.terminal import Screen
 
 SUFFIX = ".Modelfile"
@@ -38,6 +39,8 @@ def create(
     if list_presets:
         _list_presets(as_json)
         return
+    if as_json:
+        raise BadInput("--json goes with --list-presets", hint="gptoss show NAME --json tells what a model is")
     if name is None and not check:
         raise BadInput("no name for the model", hint="gptoss create NAME -f FILE")
     if file is not None and preset is not None:
@@ -46,13 +49,25 @@ def create(
     parsed = modelfile.parse(text, called)
     library = opened()
     if check or name is None:
-        _, remarks = library.check(parsed, folder, source)
+        remarks = _checked(library, parsed, folder, source)
     else:
         remarks = _created(library, name, parsed, folder, source)
     _tell(remarks, called)
     fine = check or name is None
     done = translated("{file} is fine", file=called) if fine else translated("created {name}", name=name)
     print(terminal.safe(done), file=sys.stderr)
+
+
+def _checked(library: Library, file: Modelfile, folder: Path, source: str | None) -> tuple[Remark, ...]:
+    """The remarks. That the model of FROM is still to be fetched is no mistake of the file."""
+    try:
+        _, remarks = library.check(file, folder, source)
+    except ModelNotFound as error:
+        if not library.can_be_pulled(file.source if source is None else source):
+            raise
+        _, remarks = read(file)
+        print(terminal.safe(f"gptoss: {error}; {error.hint}"), file=sys.stderr)
+    return remarks
 
 
 def _created(library: Library, name: str, file: Modelfile, folder: Path, source: str | None) -> tuple[Remark, ...]:

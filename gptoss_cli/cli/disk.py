@@ -27,7 +27,7 @@ from gptoss_cli.units import size
 def verify(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", hidden=True)] = None,
     as_json: Json = False,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only the names of what is wrong or damaged.")] = False,
 ) -> None:
     """Read weights whole, of the named models or of all, and compare them with the hash they were fetched by.
 

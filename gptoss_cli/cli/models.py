@@ -145,7 +145,10 @@ def remove(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Forget models by name. Weights go with them when gptoss fetched or made them and nothing else uses them."""
+    """Forget models by name. Weights go with them when gptoss fetched or made them and nothing else uses them.
+
+    Asks on a terminal only; a script is taken at its word.
+    """
     known = opened()
     removed: list[Removal] = []
     failed: GptossError | None = None

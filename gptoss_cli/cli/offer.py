@@ -9,6 +9,7 @@ from gptoss_cli.cli.pull import fetch
 from gptoss_cli.engine import machine
 from gptoss_cli.engine.memory import Machine
 from gptoss_cli.errors import ModelNotFound
+from gptoss_cli.hub.api import Unreachable
 from gptoss_cli.language import translated
 from gptoss_cli.library import Library
 from gptoss_cli.library.fit import fit_of_build
@@ -23,9 +24,12 @@ def found(library: Library, name: str, screen: Screen) -> Model:
     """The model `name`, fetched first when it is not here and the user agrees. Raises as Library.find and pull."""
     try:
         return library.find(name)
-    except ModelNotFound:
-        if not offered(library, name, screen):
-            raise
+    except ModelNotFound as error:
+        try:
+            if not offered(library, name, screen):
+                raise
+        except Unreachable as reason:
+            raise ModelNotFound(str(error), hint=f"it cannot be fetched now: {reason}") from reason
     return library.find(name)
 
 

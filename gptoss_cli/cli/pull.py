@@ -97,6 +97,7 @@ class _Lines:
         self._screen = screen
         self._bar = Bar(screen)
         self._file: FileStarted | None = None
+        self._whole = False  # it has been read to its end
         self._began = 0.0
 
     def clear(self) -> None:
@@ -117,21 +118,27 @@ class _Lines:
                     )
                     self._screen.say(told + here)
             case FileStarted():
-                self._file, self._began = event, time.monotonic()
+                self._end_file()
+                self._file, self._began, self._whole = event, time.monotonic(), False
                 self._bar.begin(event.file.rpartition("/")[2])
             case Progress(stage, done, total):
                 self._bar.at(stage, done, total)
-                if self._file is not None and (stage, done) == ("verify", total):
-                    fetched = self._file.size_bytes - self._file.kept_bytes
-                    self._bar.end(total, fetched, time.monotonic() - self._began)
-                    self._file = None
+                self._whole = (stage, done) == ("verify", total)
             case Notice(text):
                 self._bar.clear()
                 self._screen.say(text)
             case Pulled():
+                self._end_file()
                 self._bar.clear()
                 if event.fetched_bytes == 0:
                     self._screen.say(translated("{name} is here: {path}", name=self._name, path=event.path))
+
+    def _end_file(self) -> None:
+        """What came next says that the hash was right."""
+        if self._file is not None and self._whole:
+            fetched = self._file.size_bytes - self._file.kept_bytes
+            self._bar.end(self._file.size_bytes, fetched, time.monotonic() - self._began)
+            self._file = None
 
 
 class _Json:

@@ -39,6 +39,8 @@ from gptoss_cli.modelfile import Command, Modelfile, Remark
 from gptoss_cli.names import ModelName
 from gptoss_cli.store import Damaged, Manifest, Store
 
+MOST_NAMED = 8  # models in a hint
+
 
 class Library:
     """The models of this machine. data: folder of the named ones; cache: of what makes a later start quick, or None."""
@@ -78,7 +80,7 @@ class Library:
             raise ModelNotFound(f"no file at {name}", hint="give the path of a gpt-oss .gguf, or the name tiny")
         raise ModelNotFound(
             f"unknown model {name or repr(name)}",
-            hint=f"known: {', '.join(self._names())}, or the path of a .gguf",
+            hint=f"known: {self._names()}, or the path of a .gguf",
         )
 
     def modelfile(self, name: str) -> Modelfile:
@@ -270,8 +272,10 @@ class Library:
             return None
         return name if self._store.has(name) else None
 
-    def _names(self) -> list[str]:
-        return [TINY, *(str(each.name) for each in self._store.all()), *names.BUILDS]
+    def _names(self) -> str:
+        """Some names, for a hint."""
+        found = [TINY, *names.BUILDS, *(str(each.name) for each in self._store.all())]
+        return ", ".join(found[:MOST_NAMED]) + (", ..." if len(found) > MOST_NAMED else "")
 
     def _named(self, manifest: Manifest) -> Model:
         """A stored model. Its base is looked up anew: weights may have come or gone."""
@@ -326,7 +330,7 @@ class Library:
             if source == TINY or names.canonical(source) or names.is_hub_reference(source):
                 return self.find(source).base, None
             if not os.path.isdir(path):
-                hint = f"known: {', '.join(self._names())}, or the path of a .gguf"
+                hint = f"known: {self._names()}, or the path of a .gguf"
                 what = "no file at" if _looks_like_path(source) or source.endswith(".gguf") else "unknown model"
                 raise ModelNotFound(f"{what} {source}", hint=hint)
             path = only_model(path)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gptoss_cli import gguf, weights
-from gptoss_cli.library.model import Model, described, size_of
+from gptoss_cli import gguf, preset, weights
+from gptoss_cli.library.model import TINY, Model, described, size_of, tiny
 from gptoss_cli.modelfile import Modelfile
 from gptoss_cli.units import padded, size
 
@@ -31,7 +31,7 @@ def model_object(model: Model) -> dict[str, Any]:
         "weights": str(model.weights),
         "modified": model.modified or None,
         "system": model.system or None,
-        "parameters": {name: _plain(value) for name, value in model.preset.items()},
+        "parameters": parameters(file),
         "messages": [{"role": role, "content": text} for role, text in model.messages],
         "template": file.last("template") or header.text("tokenizer.chat_template") or None,
         "license": "\n\n".join(file.values("license")) or header.text("general.license") or None,
@@ -64,17 +64,25 @@ def summary(told: Mapping[str, Any], file: Modelfile, words: Words = str.format)
     return lines
 
 
+def parameters(file: Modelfile) -> dict[str, object]:
+    """What is set for a model made of `file`: its PARAMETERs, typed, and what its base has set before."""
+    own = preset.parameters(file)
+    before = tiny().preset if file.source == TINY else {}
+    return {**before, **own}
+
+
 def parameter_lines(file: Modelfile) -> list[str]:
-    """A line per PARAMETER."""
+    """A line per parameter that is set, `stop` once for each text."""
     return [
-        f"{name:<24}{json.dumps(value, ensure_ascii=False) if name == 'stop' else value}"
-        for name, value in file.parameters
+        f"{name:<24}{_written(name, each)}"
+        for name, value in parameters(file).items()
+        for each in (value if isinstance(value, list) else [value])
     ]
 
 
-def _plain(value: object) -> object:
-    """A value of the options as JSON has it."""
-    return list(value) if isinstance(value, tuple) else value
+def _written(name: str, value: object) -> str:
+    quoted = name == "stop" or isinstance(value, bool)
+    return json.dumps(value, ensure_ascii=False) if quoted else str(value)
 
 
 def _tensors(path: Path) -> list[gguf.Tensor]:

@@ -38,7 +38,7 @@ def with_draft(file: Modelfile, folder: Path, source: str) -> Modelfile:
             if path == absolute(source, folder):
                 raise file.error(command, "DRAFT must not reference the same local path as FROM")
             if not path.exists():
-                raise file.error(command, f"no file at {path}")
+                raise ModelNotFound(str(file.error(command, f"no file at {path}")))
             command = replace(command, value=str(path))
         commands.append(command)
     return replace(file, commands=tuple(commands))

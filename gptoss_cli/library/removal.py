@@ -76,7 +76,10 @@ class Weights:
         """Weights in the cache by the name that they were fetched by. Raises BadInput when they have to stay."""
         parts = weights.parts(model.weights)
         if users := self._users(parts):
-            raise BadInput(f"{', '.join(users)} is made from {model.name}", hint=f"gptoss rm {' '.join(users)} first")
+            are = "is" if len(users) == 1 else "are"
+            raise BadInput(
+                f"{', '.join(users)} {are} made from {model.name}", hint=f"gptoss rm {' '.join(users)} first"
+            )
         if self._unread:
             raise BadInput(
                 f"{self._unread} cannot be read and may be made from {model.name}",
@@ -94,7 +97,7 @@ class Weights:
 
     def delete(self, files: Sequence[Path]) -> None:
         """Delete files of a Removal or a Leftover, and what records say of them. Raises GptossError."""
-        records = {own: each.hash for each in self._downloads.all() if (own := _own(each)) is not None}
+        records = {own: each for each in self._downloads.all() if (own := _own(each)) is not None}
         for path in files:
             try:
                 path.unlink(missing_ok=True)
@@ -126,7 +129,7 @@ class Weights:
             return
         for each in self._downloads.all():
             if _is_gone(each):
-                self._downloads.remove(each.hash)
+                self._downloads.remove(each)
             elif (own := _own(each)) is not None and not self._users([own]) and _is_replaced(each, own):
                 files = (*_links(each.snapshot, own), own)
                 yield Leftover(each.name, "replaced by a newer version", files, _freed([own]))
