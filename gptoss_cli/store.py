@@ -68,7 +68,12 @@ class Store:
         return manifest
 
     def has(self, name: ModelName) -> bool:
-        return self._path(name).is_file()
+        """Raises GptossError when nobody may look."""
+        path = self._path(name)
+        try:
+            return path.is_file()
+        except OSError as error:
+            raise GptossError(f"{path} cannot be read: {error.strerror}") from error
 
     def all(self) -> list[Manifest | Damaged]:
         """In the order of their names."""
@@ -144,11 +149,12 @@ def _read(path: Path, data: bytes) -> Manifest:
             (told[key] for key in ("name", "modelfile", "modified")) if schema == SCHEMA else ("",) * 3
         )
         if schema == SCHEMA and all(isinstance(each, str) for each in (name, text, modified)):
-            datetime.fromisoformat(modified)
+            if datetime.fromisoformat(modified).tzinfo is None:
+                raise ValueError(modified)
             return Manifest(ModelName.parse(name), modelfile.parse(text), modified)
     except GptossError as error:
         raise GptossError(f"{path} is damaged: {error}", hint=hint) from None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise GptossError(f"{path} is damaged: it is no manifest", hint=hint) from None
     if schema == SCHEMA:
         raise GptossError(f"{path} is damaged: it is no manifest", hint=hint)

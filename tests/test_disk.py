@@ -174,3 +174,12 @@ def test_a_missing_part_of_a_split_model_is_damage(gptoss: Gptoss, tmp_path: Pat
     result = gptoss("verify", f"./{first}", "--json")
     assert result.code == 1
     assert [each["status"] for each in json.loads(result.out)] == ["damaged", "unknown"]
+
+
+def test_a_model_whose_weights_are_gone_is_told(gptoss: Gptoss, tmp_path: Path) -> None:
+    (tmp_path / "own.gguf").write_bytes(TINY.read_bytes())
+    gptoss("create", "mine", "--from", "./own.gguf", "-f", "-", stdin="FROM tiny\n")
+    (tmp_path / "own.gguf").unlink()
+    result = gptoss("verify")
+    assert (result.code, result.out.splitlines()[-1].split("\t")[:2]) == (1, ["mine", "missing"])
+    assert "the weights of mine are gone" in result.err

@@ -331,7 +331,8 @@ def test_a_path_that_is_no_utf_8_is_refused_in_a_line(gptoss: Gptoss, tmp_path: 
 
 
 def test_the_parameters_are_the_same_in_words_and_as_json(gptoss: Gptoss) -> None:
-    text = "FROM tiny\nPARAMETER num_predict 5\nPARAMETER use_mmap T\nPARAMETER stop a\nPARAMETER stop b\nPARAMETER top_k 3\n"
+    parameters = ("num_predict 5", "use_mmap T", "stop a", "stop b", "top_k 3")
+    text = "FROM tiny\n" + "".join(f"PARAMETER {each}\n" for each in parameters)
     gptoss("create", "all", "-f", "-", stdin=text)
     told = shown(gptoss, "all")["parameters"]
     assert told == {"temperature": 0.0, "num_predict": 5, "stop": ["a", "b"], "top_k": 3, "use_mmap": True}
@@ -351,3 +352,18 @@ def test_a_preset_can_be_checked_before_its_model_is_fetched(gptoss: Gptoss) -> 
     assert (result.code, result.out) == (0, "")
     assert "gpt-oss:20b is not on this machine; fetch it with: gptoss pull gpt-oss:20b" in result.err
     assert result.err.endswith("coder.Modelfile is fine\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("create", "x", "-f", ""), "-f needs the name of a file"),
+        (("create", "x", "-f", "/dev/zero"), "/dev/zero is no Modelfile: it has more than 4,000,000 bytes"),
+        (("create", "x", "--preset", "json", "--json"), "--json goes with --list-presets"),
+        (("import", ""), "nothing to import"),
+    ],
+)
+def test_input_that_says_nothing_or_never_ends(arguments: tuple[str, ...], told: str, gptoss: Gptoss) -> None:
+    result = gptoss(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert told in result.err

@@ -20,6 +20,7 @@ from gptoss_cli.preset import read
 from gptoss_cli.terminal import Screen
 
 SUFFIX = ".Modelfile"
+LARGEST = 4_000_000  # bytes of a Modelfile; a license may be long
 Text = str | None
 
 
@@ -118,13 +119,18 @@ def _of_file(file: str | None) -> tuple[str, str, Path]:
     if file == "-":
         return modelfile.decode(sys.stdin.buffer.read(), "standard input"), "standard input", Path.cwd()
     path = Path(os.path.expanduser(file if file is not None else "Modelfile"))
+    if file == "":
+        raise BadInput("-f needs the name of a file, or - for standard input")
     try:
-        data = path.read_bytes()
+        with path.open("rb") as opened_file:
+            data = opened_file.read(LARGEST + 1)
     except FileNotFoundError:
         hint = "gptoss create NAME -f FILE" if file is None else None
         raise ModelNotFound(f"no file at {path}", hint=hint) from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > LARGEST:
+        raise BadInput(f"{path} is no Modelfile: it has more than {LARGEST:,} bytes")
     return modelfile.decode(data, str(path)), str(path), path.parent
 
 

@@ -10,6 +10,7 @@ import typer
 
 from gptoss_cli import terminal
 from gptoss_cli.cli.models import Json, Quiet, opened, print_lines
+from gptoss_cli.errors import BadInput
 from gptoss_cli.language import translated
 from gptoss_cli.library.adopt import Imported, Skipped
 from gptoss_cli.messages import Progress
@@ -31,6 +32,10 @@ def import_models(
     PATH is a GGUF, or a folder of them. Ollama's own gpt-oss is of a layout that llama.cpp cannot read: --convert
     makes a copy of it.
     """
+    if not source:
+        raise BadInput(
+            "nothing to import", hint="give a .gguf, a folder of them, or a tool: lmstudio, llama.cpp, ollama"
+        )
     screen = Screen(sys.stdout, sys.stderr, os.environ)
     view = Viewer(screen, show_answer=False)
     outcomes: list[Imported | Skipped] = []

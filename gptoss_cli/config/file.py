@@ -23,6 +23,8 @@ def put(path: Path, name: str, value: object, model: str | None = None) -> None:
     Raises BadInput for an unknown name, a bad value, and a file that has a mistake already, which is left alone.
     """
     known = canonical(name) if model is None else of_model(name)
+    if any("\ud800" <= letter <= "\udfff" for letter in f"{value}{model or ''}"):  # bytes of an argument
+        raise BadInput(f"the value of {known} or the model's name is not UTF-8")
     entry = _plain(checked(known, value))
     with _changing(path) as text:
         write_whole(path, _with(text, known, entry, model))

@@ -34,7 +34,7 @@ from gptoss_cli.library.model import (
 from gptoss_cli.library.paths import absolute, only_model, with_draft
 from gptoss_cli.library.pull import Pulling
 from gptoss_cli.library.removal import Leftover, Removal, Weights
-from gptoss_cli.library.verify import Verifying, verify
+from gptoss_cli.library.verify import Verifying, verify, with_missing
 from gptoss_cli.modelfile import Command, Modelfile, Remark
 from gptoss_cli.names import ModelName
 from gptoss_cli.store import Damaged, Manifest, Store
@@ -220,7 +220,9 @@ class Library:
         hashes = {each.path.resolve(): each.hash for each in self._downloads.all()}
         if wanted:
             return verify([(name, self.find(name).weights) for name in wanted], hashes)
-        return verify([(each.name, each.weights) for each in self.all() if each.weights], hashes)
+        listed = self.all()
+        here = verify([(each.name, each.weights) for each in listed if each.weights], hashes)
+        return with_missing(here, [(each.name, each.base, each.problem or "") for each in listed if not each.weights])
 
     def all(self) -> list[Listed]:
         """Named models, then those of the catalogue and of the Hub that are here, then `tiny`."""

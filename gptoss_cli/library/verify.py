@@ -16,7 +16,8 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Verified:
-    """One file. status: `ok`, `wrong` (another hash), `damaged` (no usable GGUF), or `unknown` (no hash to compare)."""
+    """One file. status: `ok`, `unknown` (no hash to compare), `wrong` (another hash), `damaged` (no usable GGUF), or
+    `missing`."""
 
     name: str
     path: Path
@@ -40,6 +41,13 @@ def verify(models: Iterable[tuple[str, Path]], hashes: Mapping[Path, str]) -> Ve
             if part.resolve() not in seen:
                 seen.add(part.resolve())
                 yield from _verify(name, part, _expected(part.resolve(), hashes), first=part == path)
+
+
+def with_missing(verifying: Verifying, missing: Iterable[tuple[str, str, str]]) -> Verifying:
+    """The same, and then the models that cannot be read: name, where they should be, and why."""
+    yield from verifying
+    for name, place, problem in missing:
+        yield Verified(name, Path(place), 0, "", "missing", problem)
 
 
 def _verify(name: str, path: Path, expected: str | None, *, first: bool) -> Verifying:
