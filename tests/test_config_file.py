@@ -153,6 +153,7 @@ def test_writers_at_the_same_time_lose_nothing(path: Path) -> None:
 NAMES = st.text(min_size=1, max_size=12)
 
 
+@pytest.mark.soak
 @settings(max_examples=30)  # each writes files
 @example([(',\x93"\\', 1), ("#\x0bq\x8f\x7f\u2028]", 2)])
 @given(st.lists(st.tuples(NAMES, st.integers(0, 9)), max_size=6))

@@ -152,6 +152,7 @@ def test_what_others_have_written_into_our_files_is_no_traceback(fetched: Path, 
     assert gptoss("list", "-q").out.split() == ["gpt-oss:20b", "tiny"]
 
 
+@pytest.mark.soak
 def test_the_way_back_from_damage_costs_no_preset(fetched: Path, gptoss: Gptoss, server: HubServer, home: Path) -> None:
     gptoss("create", "mine", "--from", "gpt-oss:20b", "-f", "-", stdin="FROM tiny\nSYSTEM brief\n")
     good = fetched.read_bytes()

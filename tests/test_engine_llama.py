@@ -367,6 +367,7 @@ if sys.argv[2] == "answering":
 """
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("phase", ["loading", "answering"])
 def test_a_program_that_ends_without_closing_ends_at_once_and_well(random_model: Path, phase: str) -> None:
     command = [sys.executable, "-c", PROGRAM, str(random_model), phase]
@@ -391,6 +392,7 @@ def engine_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "engine"]
 
 
+@pytest.mark.soak
 def test_a_closed_or_forgotten_engine_has_no_thread(random_model: Path) -> None:
     before = len(engine_threads())
     closed, forgotten = LlamaEngine(random_model, threads=1), LlamaEngine(random_model, threads=1)

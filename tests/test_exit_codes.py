@@ -63,7 +63,9 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
     return process.returncode, err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak)]
+)
 def test_while_it_answers(number: int, code: int, home: Path, random_model: Path) -> None:
     """The model never ends by itself; what it has said stays."""
     with started(home, "run", str(random_model), "--reasoning", "off", "hello") as process:
@@ -73,6 +75,7 @@ def test_while_it_answers(number: int, code: int, home: Path, random_model: Path
         assert ended(process) == (code, b"")
 
 
+@pytest.mark.soak
 def test_while_it_reads_a_long_prompt(home: Path, random_model: Path, tmp_path: Path) -> None:
     long = tmp_path / "long.txt"
     long.write_text("word " * 90_000)
@@ -96,6 +99,7 @@ def test_while_it_starts(module: str, home: Path, random_model: Path) -> None:
     assert code == 130
 
 
+@pytest.mark.soak
 def test_a_reader_that_is_gone_ends_it_by_sigpipe(home: Path, random_model: Path) -> None:
     with started(home, "run", str(random_model), "--reasoning", "off", "hello") as process:
         assert process.stdout is not None

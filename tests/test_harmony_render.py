@@ -323,7 +323,7 @@ messages = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(conversation=st.builds(Conversation, st.lists(messages, max_size=5).map(tuple)), training=st.booleans())
 def test_any_conversation_has_as_many_control_tokens_as_messages(
     conversation: Conversation, training: bool, o200k: Tokenizer

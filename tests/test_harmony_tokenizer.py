@@ -64,7 +64,9 @@ def test_long_runs_of_letters_are_not_quadratic(o200k: Tokenizer) -> None:
         assert o200k.decode(o200k.encode(text)) == text
 
 
-@pytest.mark.parametrize("blank", [" ", "\t", "\n", " \n", "\u3000"])
+@pytest.mark.parametrize(
+    "blank", [" ", *(pytest.param(each, marks=pytest.mark.soak) for each in ("\t", "\n", " \n", "\u3000"))]
+)
 def test_a_million_blanks_are_encoded(blank: str, o200k: Tokenizer) -> None:
     text = "a" + blank * (1_000_000 // len(blank)) + "b"  # tiktoken alone panics here
     assert b"".join(map(o200k.piece, o200k.encode(text))).decode() == text

@@ -318,7 +318,8 @@ def received(process: subprocess.Popen[bytes], for_s: float) -> list[tuple[float
     return pieces
 
 
-@pytest.mark.parametrize("for_s", [1.2, pytest.param(4.0, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("for_s", [1.2, 4.0])
 def test_a_process_that_is_killed_loses_at_most_the_last_second(
     for_s: float, home: Path, random_model: Path, gptoss: Gptoss
 ) -> None:

@@ -61,6 +61,7 @@ def test_a_chat_is_shown_without_its_thoughts(gptoss: Gptoss, ids: tuple[str, st
     ]
 
 
+@pytest.mark.soak
 def test_a_search_needs_all_its_words(gptoss: Gptoss, ids: tuple[str, str]) -> None:
     assert gptoss("history", "search", "模型").out == f"{ids[0]}\t1\tuser\t模型有多大？ And <b>why</b>?\n"
     assert gptoss("history", "search", "WHY", "多大").out.count("\n") == 1
@@ -178,6 +179,7 @@ def test_a_damaged_file_is_told(gptoss: Gptoss, home: Path) -> None:
     assert done.err.startswith(f"gptoss: this answer is not saved: {home / 'sessions.db'} is damaged")
 
 
+@pytest.mark.soak
 def test_a_script_begins_a_chat_and_goes_on_with_it(gptoss: Gptoss) -> None:
     assert "session" not in json.loads(gptoss("run", "tiny", "--json", "hello").out)
     assert gptoss("history", "list").out == ""

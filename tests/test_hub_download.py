@@ -256,7 +256,7 @@ def test_another_size_of_chunks_leaves_what_is_there(place: Place) -> None:
     assert asked(place.server, before) == len(WHOLE) - part.kept_bytes
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(each, marks=pytest.mark.soak) for each in range(1, 6))])
 def test_a_part_that_a_power_loss_has_damaged_is_mended(seed: int, place: Place) -> None:
     """The journal knows of chunks whose bytes never reached the disk, or only half of them; or it was cut itself."""
     stop_after(place, 400_000)

@@ -99,6 +99,7 @@ def test_models_of_lm_studio(gptoss: Gptoss, home: Path, tmp_path: Path) -> None
     assert [each["weights"] for each in told] == [str(elsewhere), str(path)]
 
 
+@pytest.mark.soak
 def test_models_of_llama_cpp_are_in_its_cache_or_that_of_hugging_face(gptoss: Gptoss, home: Path) -> None:
     placed(home / ".cache/llama.cpp/unsloth_gpt-oss-20b-GGUF_gpt-oss-20b-Q4_K_M.gguf")
     hub = home / "huggingface/hub"
@@ -118,6 +119,7 @@ def test_models_of_llama_cpp_are_in_its_cache_or_that_of_hugging_face(gptoss: Gp
     assert rows(imported(gptoss, "llama.cpp", LLAMA_CACHE=str(home / "cache"))) == [("c", "registered")]
 
 
+@pytest.mark.soak
 def test_a_split_model_behind_links_has_all_its_parts(gptoss: Gptoss, home: Path, tmp_path: Path) -> None:
     """As the cache of Hugging Face keeps it: blobs without names, and links to them with the names of parts."""
     snapshot = home / "huggingface/hub/models--someone--own-GGUF/snapshots/0f1e2d"
@@ -137,6 +139,7 @@ def test_a_split_model_behind_links_has_all_its_parts(gptoss: Gptoss, home: Path
 LAYERS = {"system": "You are tiny.", "params": '{"temperature": 0, "num_ctx": 4096}', "license": "Apache 2.0"}
 
 
+@pytest.mark.soak
 def test_ollamas_gpt_oss_is_converted_and_answers_as_the_original(gptoss: Gptoss, home: Path) -> None:
     blob = pulled(home / ".ollama/models", params='{"temperature": 0}')
     told = gptoss("import", "ollama")

@@ -88,6 +88,7 @@ def test_a_model_builds_on_another_and_outlives_it(gptoss: Gptoss) -> None:
     assert gptoss("run", "child", "hello").out == "Hello\n"
 
 
+@pytest.mark.soak
 def test_a_path_is_relative_to_the_modelfile_and_weights_may_go(gptoss: Gptoss, tmp_path: Path) -> None:
     folder = tmp_path / "我的 模型"
     folder.mkdir()
@@ -116,6 +117,7 @@ def test_a_path_is_relative_to_the_modelfile_and_weights_may_go(gptoss: Gptoss, 
     assert gptoss("rm", "mine").code == 0
 
 
+@pytest.mark.soak
 def test_an_adapter_is_found_from_anywhere_and_inherited(gptoss: Gptoss, tmp_path: Path) -> None:
     folder = tmp_path / "lora"
     folder.mkdir()
@@ -195,6 +197,7 @@ def test_a_folder_with_one_model_is_that_model_and_hides_none(gptoss: Gptoss, tm
     assert "name one: other.gguf, x-00001-of-00002.gguf" in several.err
 
 
+@pytest.mark.soak
 def test_a_run_has_the_system_text_and_the_messages_of_its_preset(gptoss: Gptoss) -> None:
     def tokens(*arguments: str) -> int:
         return int(json.loads(gptoss("run", *arguments, "--json", "hello").out)["usage"]["prompt_tokens"])

@@ -47,6 +47,7 @@ def test_a_program_is_never_asked(
     assert server.seen == []
 
 
+@pytest.mark.soak
 def test_create_fetches_what_from_names(here: dict[str, str], gptoss: Gptoss) -> None:
     code, seen = on_terminal(here, "create", "mine", "--preset", "coder", answers=[("Fetch it?", "y\n")])
     assert (code, seen.splitlines()[-1]) == (0, "created mine")

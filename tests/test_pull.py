@@ -267,7 +267,9 @@ def forward_proxy(server: HubServer, asked: list[str]) -> Iterator[int]:
         thread.join()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak)]
+)
 def test_a_signal_stops_it_and_it_says_how_to_go_on(
     number: int, code: int, server: HubServer, here: dict[str, str], home: Path, gptoss: Gptoss
 ) -> None:
@@ -287,6 +289,7 @@ def test_a_signal_stops_it_and_it_says_how_to_go_on(
     assert "of it here already" in result.err.splitlines()[0]
 
 
+@pytest.mark.soak
 def test_it_stops_at_once_when_the_server_is_silent(server: HubServer, here: dict[str, str]) -> None:
     server.troubles.stall_after = 65536
     with started(here, "pull", "gpt-oss:20b") as process:
@@ -343,6 +346,7 @@ def test_on_a_terminal_there_is_one_line(server: HubServer, here: dict[str, str]
     assert drawn[-1].endswith("\n")
 
 
+@pytest.mark.soak
 def test_a_dumb_terminal_gets_plain_lines(server: HubServer, here: dict[str, str]) -> None:
     assert "\x1b" not in on_a_terminal(here | {"TERM": "dumb"}, "pull", "gpt-oss:20b")
 

@@ -18,6 +18,7 @@ def listed(gptoss: Gptoss, *arguments: str, **environment: str) -> dict[str, tup
     return {name: (value, origin) for name, value, origin in rows}
 
 
+@pytest.mark.soak
 def test_every_setting_is_listed_with_the_one_who_won(gptoss: Gptoss, home: Path) -> None:
     assert set(listed(gptoss)) == set(SETTINGS)
     assert {origin for _, origin in listed(gptoss).values()} == {"default"}
@@ -62,6 +63,7 @@ def test_one_setting_is_read_set_and_taken_out(gptoss: Gptoss) -> None:
     assert gptoss("config", "get", "stop").out == "[]\n"
 
 
+@pytest.mark.soak
 def test_a_run_goes_by_it(gptoss: Gptoss) -> None:
     gptoss("create", "mine", "-f", "-", stdin="FROM tiny\nPARAMETER temperature 0\n")
     whole = gptoss("run", "mine", "hello").out
