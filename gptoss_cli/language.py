@@ -60,6 +60,33 @@ CHINESE = {
     "{name} is no longer set in {file}": "{file} 裡不再設定 {name}",
     "{name} was not set in {file}": "{file} 裡沒有設定 {name}",
     "{origin} goes before it: {name} is {value}": "但 {origin} 優先：{name} 目前是 {value}",
+    # the chat
+    "Send a message (/? for help)": "輸入訊息（/? 看說明）",
+    "Ctrl-D or /bye leaves; Ctrl-C once more, too": "Ctrl-D 或 /bye 離開；再按一次 Ctrl-C 也行",
+    "loading": "載入中",
+    "not loaded": "未載入",
+    "stopped": "已停止",
+    "stopped; /continue goes on with the answer, /retry asks again": (
+        "已停止；/continue 接續這段回答，/retry 重新回答"
+    ),
+    "this answer was interrupted; /continue goes on with it": "這段回答中斷了；/continue 可以接續",
+    "/retry asks again, /undo forgets the message": "/retry 重新送出，/undo 收回這則訊息",
+    "the context is {share} % full: /compact summarizes, /new begins anew": (
+        "上下文已用 {share} %：/compact 改成摘要，/new 重新開始"
+    ),
+    "this chat is not saved: {error}": "這段對話不會儲存：{error}",
+    "{name} is {value}": "{name} 現在是 {value}",
+    "the model is loaded anew": "模型重新載入",
+    "the system text is set": "已設定系統提示",
+    "there is no system text now": "現在沒有系統提示",
+    "{name} is loaded": "已載入 {name}",
+    "a new conversation; the model remembers nothing of the old one": "新的對話；模型不記得之前的內容",
+    "saved as {name}: gptoss run {name}": "已存成 {name}：gptoss run {name}",
+    "goes on with {id}: {title}": "接續 {id}：{title}",
+    "this chat is called {name}": "這段對話名為 {name}",
+    "written to {path}": "已寫入 {path}",
+    "forgotten: {message}": "已收回：{message}",
+    "this summary now stands for what was said": "之後以這段摘要代替先前的對話",
     # headings
     "NAME": "名稱",
     "SIZE": "大小",

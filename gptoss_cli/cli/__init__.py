@@ -13,6 +13,7 @@ import typer
 
 from gptoss_cli import __version__
 from gptoss_cli.cli import appearance, argv, models
+from gptoss_cli.cli.chat import chat
 from gptoss_cli.cli.create import create
 from gptoss_cli.cli.debug import debug
 from gptoss_cli.cli.disk import prune, verify
@@ -37,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("chat", short_help="Talk to a model.", options_metavar="[OPTIONS] [MODEL]")(chat)
 app.command(short_help="Answer one prompt.", options_metavar="[OPTIONS] [MODEL]")(run)
 app.command("pull", short_help="Fetch a model from the Hub.")(pull)
 app.command("create", short_help="Make a model from a Modelfile.")(create)

@@ -1,0 +1,147 @@
+"""`gptoss chat`: the interactive chat."""
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gptoss_cli.cli import offer, output, prompts
+from gptoss_cli.cli.asking import can_ask
+from gptoss_cli.config import Places, Settings, read_file
+from gptoss_cli.errors import BadInput, ModelNotFound
+from gptoss_cli.history import History, Saved
+from gptoss_cli.library import Library
+from gptoss_cli.library.model import Model
+from gptoss_cli.terminal import Screen
+
+Text = str | None
+
+
+def chat(
+    model: Annotated[Text, typer.Argument(metavar="MODEL", hidden=True)] = None,
+    last: Annotated[bool, typer.Option("-c", "--continue", help="Go on with the last chat.")] = False,
+    resume: Annotated[Text, typer.Option("-r", "--resume", metavar="ID|NAME", help="Go on with this chat.")] = None,
+    system: Annotated[Text, typer.Option("-s", "--system", metavar="TEXT|@FILE", help="System text.")] = None,
+    file: Annotated[
+        list[Path] | None, typer.Option("-f", "--file", metavar="FILE", help="Attach a text file (repeatable).")
+    ] = None,
+    reasoning: Annotated[Text, typer.Option("--reasoning", metavar="LEVEL", help="low, medium, high or off.")] = None,
+    show_thinking: Annotated[bool, typer.Option("--show-thinking", help="Show the thoughts.")] = False,
+    temperature: Annotated[Text, typer.Option(metavar="X", help="0: always the likeliest token. [1.0]")] = None,
+    num_ctx: Annotated[Text, typer.Option(metavar="N", help="Length of the context. [as needed]")] = None,
+    markdown: Annotated[str, typer.Option(metavar="WHEN", help="auto or never: draw answers as Markdown.")] = "auto",
+    verbose: Annotated[bool, typer.Option("--verbose", help="Statistics after each answer.")] = False,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this chat.")] = False,
+) -> None:
+    """Talk to a model: MODEL, or the default. Answers stream; /? in the chat lists its commands.
+
+    Every turn is saved as it streams; gptoss history lists what was saved.
+    """
+    if markdown not in ("auto", "never"):
+        raise BadInput(f"--markdown is auto or never, not {markdown!r}")
+    flags = {"reasoning": reasoning, "temperature": temperature, "num_ctx": num_ctx}
+    screen = Screen(sys.stdout, sys.stderr, os.environ)
+    if not (sys.stdin.isatty() and screen.out_is_terminal):
+        raise BadInput("a chat needs a terminal", hint='in a script: gptoss run [MODEL] "your question"')
+    places = Places.of(os.environ)
+    history = History(places.sessions) if _saves(places, no_save) else None
+    saved = _saved(History(places.sessions), last, resume)
+    opened = Opened(places, screen, flags)
+    chosen = opened.model(model or (saved.model if saved else None))
+    if chosen is None:
+        return
+    opened.talk(
+        chosen,
+        history,
+        saved=saved,
+        system=prompts.system_text(system),
+        files=file or [],
+        show_thinking=show_thinking,
+        markdown=markdown == "auto",
+        verbose=verbose,
+    )
+
+
+def _saves(places: Places, no_save: bool) -> bool:
+    file = read_file(places.config_file)
+    return not no_save and Settings.resolve(flags={}, environment=os.environ, preset={}, file=file).save
+
+
+def _saved(history: History, last: bool, resume: str | None) -> Saved | None:
+    if last and resume:
+        raise BadInput("--continue and --resume exclude each other")
+    with closing(history):
+        if resume:
+            return history.find(resume)
+        if last:
+            found = history.sessions(1)
+            if not found:
+                raise ModelNotFound("there is no chat to continue yet")
+            return found[0]
+    return None
+
+
+class Opened:
+    """What a chat on this machine needs; flags as Settings.resolve takes them."""
+
+    def __init__(self, places: Places, screen: Screen, flags: Mapping[str, object]) -> None:
+        self._places, self._screen, self._flags = places, screen, flags
+        self._library = Library(places.data, places.cache)
+        self._file = read_file(places.config_file)
+
+    def model(self, name: str | None) -> Model | None:
+        """The model `name`, or the default; what is not here is offered. None when the user wants none of it."""
+        name = name or os.environ.get("GPTOSS_MODEL") or None
+        if name is None and isinstance(configured := self._file.get("model"), str):
+            name = configured
+        if name is not None:
+            return offer.found(self._library, name, self._screen)
+        default = self._library.default()
+        if default.is_fallback and can_ask() and (fetched := offer.choose(self._library, self._screen)) is not None:
+            return self._library.find(fetched)
+        return default
+
+    def talk(
+        self,
+        model: Model,
+        history: History | None,
+        *,
+        saved: Saved | None = None,
+        system: str | None = None,
+        files: list[Path] | None = None,
+        show_thinking: bool = False,
+        markdown: bool = True,
+        verbose: bool = False,
+    ) -> None:
+        """The chat, until the user leaves."""
+        from gptoss_cli.repl import Repl  # 0.1 s, most of it prompt_toolkit
+        from gptoss_cli.repl.talk import Talk, View
+
+        talk = Talk(
+            self._library,
+            self._screen,
+            self._settings,
+            output.statistics,
+            history,
+            model,
+            View(thinking=show_thinking, markdown=markdown, verbose=verbose),
+            system,
+        )
+        with closing(talk):
+            if saved is not None and history is not None:
+                talk.resume(saved)
+                talk.replay()
+            for path in files or []:
+                talk.attach(path)
+            if model.notice:
+                self._screen.say(model.notice)
+            Repl(talk, self._places.inputs).run()
+
+    def _settings(self, model: Model) -> Settings:
+        return Settings.resolve(
+            flags=self._flags, environment=os.environ, preset=model.settings, file=self._file, model=model.name
+        )

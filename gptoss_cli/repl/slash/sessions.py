@@ -1,0 +1,129 @@
+"""Commands about chats and models: begin, load, save, find again, leave."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gptoss_cli.errors import BadInput
+from gptoss_cli.files import check_writable, write_whole
+from gptoss_cli.history import History, Saved
+from gptoss_cli.history.export import FORMATS, exported
+from gptoss_cli.language import translated
+from gptoss_cli.modelfile import Command as Instruction
+from gptoss_cli.modelfile import Modelfile
+from gptoss_cli.repl.slash import Command, Leave, no_more
+from gptoss_cli.repl.talk import Talk
+
+MOST_LISTED = 20
+
+
+def _load(talk: Talk, text: str) -> None:
+    if not text:
+        raise BadInput("/load needs the name of a model", hint="gptoss list shows what there is")
+    talk.load(text)
+    talk.screen.say(translated("{name} is loaded", name=talk.model.name))
+    if talk.model.notice:
+        talk.screen.say(talk.model.notice)
+
+
+def _save(talk: Talk, text: str) -> None:
+    if not text or len(text.split()) > 1:
+        raise BadInput("/save needs a name for the model", hint="/save NAME; then: gptoss run NAME")
+    talk.library.create(text, _as_modelfile(talk), Path.cwd())
+    talk.screen.say(translated("saved as {name}: gptoss run {name}", name=text))
+
+
+def _as_modelfile(talk: Talk) -> Modelfile:
+    """What makes the model as it is now: its base, the options that differ from their default, and what was said."""
+    commands = [Instruction("from", talk.model.name if talk.model.modelfile else talk.model.base)]
+    commands.append(Instruction("system", talk.session.system or ""))
+    for name, value in talk.changed_options().items():
+        for each in value if isinstance(value, list) else [value]:
+            commands.append(Instruction("parameter", str(each), name))
+    before = [(role, text) for role, text in talk.model.messages]
+    said = [(str(message.role), message.text) for message in talk.messages()]
+    commands += [Instruction("message", text, role) for role, text in (*before, *said) if text]
+    return Modelfile(tuple(commands))
+
+
+def _clear(talk: Talk, text: str) -> None:
+    no_more(text, "/clear")
+    talk.new()
+    talk.screen.say(translated("a new conversation; the model remembers nothing of the old one"))
+
+
+def _history(talk: Talk) -> History:
+    if talk.history is None:
+        raise BadInput("this chat is not saved", hint="it was started with --no-save, or save = false is set")
+    return talk.history
+
+
+def _saved(talk: Talk) -> Saved:
+    _history(talk)
+    if talk.saved is None:
+        raise BadInput("nothing has been said yet")
+    return talk.saved
+
+
+def _sessions(talk: Talk, text: str) -> None:
+    no_more(text, "/sessions")
+    for each in _history(talk).sessions(MOST_LISTED):
+        mark = "*" if talk.saved and each.id == talk.saved.id else " "
+        called = f"{each.name}: {each.title}" if each.name else each.title
+        talk.screen.tell(f"{mark} {each.id}  {each.changed[:16].replace('T', ' ')}  {each.model}  {called}")
+
+
+def _resume(talk: Talk, text: str) -> None:
+    if not text:
+        raise BadInput("/resume needs an id or a name", hint="/sessions lists them")
+    saved = _history(talk).find(text)
+    talk.resume(saved)
+    talk.replay()
+    talk.screen.say(translated("goes on with {id}: {title}", id=saved.id, title=saved.name or saved.title[:60]))
+    talk.loading.start()
+
+
+def _name(talk: Talk, text: str) -> None:
+    if not text:
+        raise BadInput("/name needs a text")
+    _history(talk).change(_saved(talk).id, name=text)
+    talk.screen.say(translated("this chat is called {name}", name=text))
+
+
+def _export(talk: Talk, text: str) -> None:
+    path = Path(text.strip("'\"")).expanduser()
+    format = path.suffix.lstrip(".").lower()
+    if format not in FORMATS:
+        raise BadInput(f"/export needs a file that ends in .md, .json or .html, not {text!r}")
+    check_writable(path)
+    saved, history = _saved(talk), _history(talk)
+    write_whole(path, exported(history.find(saved.id), history.turns(saved.id), format))
+    talk.screen.say(translated("written to {path}", path=path))
+
+
+def _leave(_talk: Talk, text: str) -> None:
+    no_more(text, "/bye")
+    raise Leave
+
+
+def _model_names(talk: Talk, given: Sequence[str]) -> Iterable[str]:
+    return () if given else [each.name for each in talk.library.all()]
+
+
+def _session_ids(talk: Talk, given: Sequence[str]) -> Iterable[str]:
+    if given or talk.history is None:
+        return ()
+    return [word for each in talk.history.sessions(100) for word in (each.name, each.id) if word]
+
+
+COMMANDS = (
+    Command("/load", "/load MODEL", "talk to another model, from the beginning", _load, _model_names),
+    Command("/save", "/save NAME", "make a model of the settings and what was said", _save, _model_names),
+    Command("/new", "/new", "begin a new conversation; this one stays saved", _clear),
+    Command("/clear", "/clear", "the same", _clear),
+    Command("/sessions", "/sessions", "the conversations that are saved", _sessions),
+    Command("/resume", "/resume ID|NAME", "go on with one of them", _resume, _session_ids),
+    Command("/name", "/name TEXT", "give this conversation a name", _name),
+    Command("/export", "/export FILE", "write it to FILE.md, .json or .html", _export, takes_file=True),
+    Command("/bye", "/bye", "leave; so does Ctrl-D", _leave),
+    Command("/exit", "/exit", "leave", _leave),
+)

@@ -1,0 +1,313 @@
+"""One chat on a terminal: the model, the session, how it is shown, and where it is kept. Its verbs read no commands."""
+
+import datetime
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gptoss_cli.attachment import attachment, text_file
+from gptoss_cli.config import Settings
+from gptoss_cli.errors import BadInput, GptossError
+from gptoss_cli.history import History, Saved
+from gptoss_cli.history.export import is_shown
+from gptoss_cli.history.journal import Journal
+from gptoss_cli.language import translated
+from gptoss_cli.library import Library
+from gptoss_cli.library.model import Model
+from gptoss_cli.messages import Done, Effort, Event, Message, Role
+from gptoss_cli.options import Options
+from gptoss_cli.repl.keyboard import silent_keys
+from gptoss_cli.repl.loading import Loading
+from gptoss_cli.session import NEARLY_FULL, Session
+from gptoss_cli.terminal import Screen, Shown, Viewer
+from gptoss_cli.terminal.page import Page
+
+Resolve = Callable[[Model], Settings]
+REPLAYED = 4  # messages
+
+Statistics = Callable[[Shown], list[str]]
+
+
+@dataclass
+class View:
+    """What the user wants to see of a reply."""
+
+    thinking: bool = False
+    verbose: bool = False
+    wordwrap: bool = True
+    markdown: bool = True
+    history: bool = True  # what is typed is kept
+
+
+@dataclass
+class Talk:
+    """The chat that goes on. resolve: the settings in force for a model; history None: nothing is saved."""
+
+    library: Library
+    screen: Screen
+    resolve: Resolve
+    statistics: Statistics
+    history: History | None
+    model: Model
+    view: View = field(default_factory=View)
+    system: str | None = None  # given by the user, in place of the preset's
+    redraw: Callable[[], None] = lambda: None  # what the prompt shows of this chat has changed
+
+    def __post_init__(self) -> None:
+        self.shown = Shown()  # the last reply
+        self.speed: float | None = None  # tokens/s of it
+        self.used = 0  # tokens of the context after it
+        self.attached: list[Path] = []
+        self.saved: Saved | None = None
+        self.warned = False  # that the context is nearly full
+        self._changed: dict[str, object] = {}  # by the user, for whatever model
+        self._open(self.model, self.resolve(self.model))
+
+    # the model and the session
+
+    def _open(self, model: Model, settings: Settings) -> None:
+        self.model, self._settings_of_model = model, settings
+        self.options = settings.options.override(self._changed)
+        self.loading = self._loading()
+        self.new()
+
+    def _loading(self) -> Loading:
+        model, settings, num_ctx = self.model, self._settings_of_model, self.options.num_ctx
+        return Loading(
+            lambda: self.library.open(model, num_ctx=num_ctx, gpu_layers=settings.gpu_layers, threads=settings.threads),
+            lambda: self.redraw(),
+        )
+
+    def _reopen(self) -> None:
+        """The same model, loaded anew; the conversation goes on."""
+        self.loading.close()
+        self.loading = self.session.chat = self._loading()
+        self.loading.start()
+
+    def load(self, name: str) -> None:
+        """Another model, and a new conversation with it; what the user has set stays set.
+
+        Raises as Library.find and open; the present model and conversation stay then.
+        """
+        self._switch(self.library.find(name))
+
+    def _switch(self, model: Model) -> None:
+        settings = self.resolve(model)
+        before = dict(vars(self))
+        self.loading.close()  # there may not be room for two
+        try:
+            self._open(model, settings)
+            with silent_keys(self.screen):
+                Viewer(self.screen).show(self.loading.progress())
+        except BaseException:
+            self.loading.close()
+            vars(self).update(before)
+            self._reopen()
+            raise
+
+    def new(self) -> None:
+        """A new conversation with the same model; what was said stays among the saved ones."""
+        system = self.model.system if self.system is None else self.system
+        self.saved, self.used, self.speed, self.warned = None, 0, None, False
+        self.session = Session(
+            self.loading,
+            self.options,
+            system=system,
+            messages=self.model.messages,
+            date=datetime.date.today().isoformat(),
+        )
+
+    def resume(self, saved: Saved) -> None:
+        """Go on with a saved session, with the model that it had. Raises ModelNotFound when that one is not here."""
+        assert self.history is not None
+        turns = self.history.turns(saved.id)
+        if saved.model != self.model.name:
+            self._switch(self.library.find(saved.model))
+        else:
+            self.new()
+        settings = saved.settings
+        self.options = self.options.override(_mapping(settings.get("options")))
+        system, date = settings.get("system"), settings.get("date")
+        self.session = Session(
+            self.loading,
+            self.options,
+            system=system if isinstance(system, str) else None,
+            messages=self.model.messages,
+            date=date if isinstance(date, str) else None,
+            turns=[turn.messages for turn in turns],
+            recorder=Journal(self.history, saved.id),
+        )
+        self.saved = saved
+
+    def replay(self) -> None:
+        """Show the last turns of a chat that goes on."""
+        for message in self.messages()[-REPLAYED:]:
+            if message.role is Role.USER:
+                first, *others = message.text.split("\n")
+                self.screen.tell("\n".join([f">>> {first}", *(f"... {line}" for line in others)]))
+            elif (page := self._page()) is not None:
+                page.feed(message.text)
+                page.finish()
+            else:
+                self.screen.tell(message.text)
+            if not message.complete:
+                self.screen.say(translated("this answer was interrupted; /continue goes on with it"))
+
+    def attach(self, path: Path) -> int:
+        """The text file at `path` goes along with the next message; how many lines it has. Raises BadInput."""
+        content = text_file(path)
+        self.attached.append(path)
+        return content.count("\n") + 1
+
+    def set_options(self, values: Mapping[str, object]) -> None:
+        """Change options of the replies to come. Raises BadInput for a bad name or value."""
+        self.options = self.session.options = self.options.override(values)
+        self._changed |= values
+        if "num_ctx" in values:
+            self._reopen()
+        self._remember()
+
+    def set_system(self, text: str) -> None:
+        """Put `text` in place of the system text, also in the middle of a chat; "" is none."""
+        self.system = self.session.system = text
+        self._remember()
+
+    def close(self) -> None:
+        self.loading.close()
+        if self.history:
+            self.history.close()
+
+    # asking
+
+    def send(self, text: str) -> None:
+        """Ask and show the reply."""
+        self._begin()
+        self.show(self.session.send(text))
+
+    def with_attached(self, text: str) -> str:
+        """`text` behind the attached files, which are attached no longer. Raises BadInput for one that is gone."""
+        paths, self.attached = self.attached, []
+        return "\n\n".join([*map(attachment, paths), text])
+
+    def show(self, events: Iterator[Event]) -> None:
+        """Show a reply. Ctrl-C stops it and keeps the part; what else ends it is raised when the screen is tidy."""
+        view = Viewer(self.screen, show_thinking=self.view.thinking, page=self._page(), started=time.monotonic())
+        self.shown = view.shown
+        try:
+            with silent_keys(self.screen), closing(events):  # type: ignore[type-var]
+                view.show(events)
+        except KeyboardInterrupt:
+            self.screen.say(translated("stopped; /continue goes on with the answer, /retry asks again"))
+        finally:
+            self.options = self.session.options
+            self._note(view.shown)
+        if self.view.verbose:
+            for line in self.statistics(view.shown):
+                self.screen.dim(f"{line}\n")
+
+    def _page(self) -> Page | None:
+        if not self.view.markdown or not self.screen.renders:
+            return None
+        return Page(self.screen.out, self.screen.size, colour=self.screen.out_colour, wrap=self.view.wordwrap)
+
+    def _note(self, shown: Shown) -> None:
+        match shown.done:
+            case Done(usage=usage, timings=timings):
+                self.used = usage.prompt_tokens + usage.thinking_tokens + usage.answer_tokens
+                sampled = usage.thinking_tokens + usage.answer_tokens
+                self.speed = sampled / timings.answer_s if timings.answer_s > 0 else None
+        self._warn_if_full()
+
+    def _warn_if_full(self) -> None:
+        if self.loading.is_ready and not self.warned and self.used > NEARLY_FULL * self.loading.limit():
+            self.warned = True
+            share = round(100 * self.used / self.loading.limit())
+            self.screen.say(
+                translated("the context is {share} % full: /compact summarizes, /new begins anew", share=share)
+            )
+
+    # saving
+
+    def _begin(self) -> None:
+        """A saved session as soon as there is something to save."""
+        if self.history is None or self.saved is not None:
+            return
+        try:
+            self.saved = self.history.begin(self.model.name, self._settings())
+            self.session.recorder = Journal(self.history, self.saved.id)
+        except GptossError as error:
+            self.history = None
+            self.screen.say(translated("this chat is not saved: {error}", error=error))
+
+    def _remember(self) -> None:
+        if self.history and self.saved:
+            self.history.change(self.saved.id, settings=self._settings())
+
+    def _settings(self) -> dict[str, object]:
+        return {
+            "system": self.session.system,
+            "date": self.session.date,
+            "options": self.changed_options(),
+        }
+
+    # what is known of it
+
+    def bar(self) -> str:
+        """The row below the prompt: model, effort, context, speed."""
+        parts = [self.model.name, str(self.options.reasoning)]
+        if self.loading.is_ready:
+            parts.append(f"{_short(self.used)}/{_short(self.loading.limit())}")
+        else:
+            parts.append(translated("not loaded") if self.loading.has_failed else translated("loading"))
+        if self.speed:
+            parts.append(f"{self.speed:.0f} tok/s")
+        if self.attached:
+            parts.append("+ " + ", ".join(path.name for path in self.attached))
+        return (" · " if self.screen.fancy else " - ").join(parts)
+
+    def last_answer(self) -> str:
+        """Raises BadInput when nothing was answered yet."""
+        answers = self.answers()
+        if not answers:
+            raise BadInput("nothing has been answered yet")
+        return answers[-1]
+
+    def answers(self) -> list[str]:
+        return [message.text for message in self.messages() if message.role is Role.ASSISTANT]
+
+    def messages(self) -> list[Message]:
+        """What both sides said, without thoughts and calls."""
+        return [message for turn in self.session.turns for message in turn if is_shown(message)]
+
+    def changed_options(self) -> dict[str, object]:
+        """The options that are not at their default, the effort included, as JSON has them."""
+        return {"reasoning": str(self.options.reasoning), **_sampling(self.options)}
+
+    def with_effort(self, word: str) -> Effort:
+        """The effort that `word` says. Raises BadInput."""
+        return self.options.override({"reasoning": word}).reasoning
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _sampling(options: Options) -> dict[str, object]:
+    """The options that are not at their default, as JSON has them."""
+    told: dict[str, object] = {}
+    for name in ("max_tokens", "max_thinking", "num_ctx"):
+        if (value := getattr(options, name)) is not None:
+            told[name] = value
+    default = type(options.sampling)()
+    for name, value in vars(options.sampling).items():
+        if value != getattr(default, name):
+            told[name] = value
+    if options.stop:
+        told["stop"] = list(options.stop)
+    return told
+
+
+def _short(count: int) -> str:
+    return str(count) if count < 1000 else f"{count / 1024:.1f}k" if count < 10240 else f"{count // 1024}k"
