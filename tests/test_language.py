@@ -82,7 +82,7 @@ def test_a_person_is_talked_to_in_chinese_and_a_program_in_english(gptoss: Gptos
     chinese = {"LANG": "zh_TW.UTF-8"}
     assert gptoss("create", "mine", "-f", "-", stdin="FROM tiny\n", **chinese).err == "已建立 mine\n"
     assert gptoss("list", **chinese).out.splitlines()[1].endswith("\tbuilt in")
-    assert "architecture    gpt-oss" in gptoss("show", "mine", **chinese).out
+    assert "architecture\tgpt-oss" in gptoss("show", "mine", **chinese).out
     assert gptoss("rm", "none", **chinese).err.startswith("gptoss: unknown model none")
     assert gptoss("rm", "mine", GPTOSS_LANGUAGE="zh-TW").err == "已移除 mine\n"
     assert "這台電腦上沒有 gpt-oss 模型" in gptoss("run", "hello there", **chinese).err

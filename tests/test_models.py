@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Gptoss
+from conftest import TINY, Gptoss, process_environment
 from lora import write_lora
+from on_terminal import on_terminal
 
 from gptoss_cli import modelfile
 from gptoss_cli.cli.create import presets
@@ -51,7 +52,7 @@ def test_a_model_is_made_run_shown_copied_and_removed(gptoss: Gptoss) -> None:
     assert gptoss("run", "mine", "hello").code == 3
 
 
-def test_show_tells_what_the_model_is(gptoss: Gptoss) -> None:
+def test_show_tells_what_the_model_is(gptoss: Gptoss, home: Path) -> None:
     gptoss("create", "mine", "-f", "-", stdin=TEXT)
     told = shown(gptoss, "mine")
     assert set(told) >= KEYS
@@ -63,7 +64,13 @@ def test_show_tells_what_the_model_is(gptoss: Gptoss) -> None:
     assert gptoss("show", "mine", "--system").out == f"{told['system']}\n"
     assert gptoss("show", "mine", "--license").out == "MIT\n"
     assert 'stop                    "!"' in gptoss("show", "mine", "--parameters").out
-    text = gptoss("show", "mine").out
+    rows = [line.split("\t") for line in gptoss("show", "mine").out.splitlines()]
+    assert all(
+        row in rows for row in (["architecture", "gpt-oss"], ["quantization", "MXFP4"], ["parameter", "stop", "!"])
+    )
+    assert ["message", "user", "hi"] in rows
+    assert ["system", json.dumps(told["system"], ensure_ascii=False)] in rows
+    _, text = on_terminal(process_environment(home), "show", "mine")
     for words in ("architecture    gpt-oss", "parameters      8,4", "quantization    MXFP4", "user: hi"):
         assert words in text
     assert gptoss("where", "mine").out == f"{TINY}\n"
@@ -130,7 +137,7 @@ def test_an_adapter_is_found_from_anywhere_and_inherited(gptoss: Gptoss, tmp_pat
     plain = gptoss("run", "tiny", "--reasoning", "off", "--max-tokens", "8", "hello").out
     assert gptoss("run", "mine", "--reasoning", "off", "hello").out == plain
     assert shown(gptoss, "mine")["adapters"] == [str(zero)]
-    assert f"  Adapters\n    {zero}\n" in gptoss("show", "mine").out
+    assert f"\nadapter\t{zero}\n" in gptoss("show", "mine").out
     assert f"\nADAPTER {zero}\n" in gptoss("show", "mine", "--modelfile").out
     gptoss("create", "child", "-f", "-", stdin="FROM mine\nSYSTEM x\n")
     gptoss("create", "other", "-f", "-", stdin="FROM mine\nADAPTER lora/strong.gguf\n")

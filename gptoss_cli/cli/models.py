@@ -15,7 +15,7 @@ from gptoss_cli.config import Places
 from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.language import translated
 from gptoss_cli.library import Library
-from gptoss_cli.library.describe import Words, model_object, parameter_lines, summary
+from gptoss_cli.library.describe import Words, model_object, parameter_lines, rows, summary
 from gptoss_cli.library.model import TINY, Listed
 from gptoss_cli.library.removal import Removal
 from gptoss_cli.options import typed
@@ -106,8 +106,10 @@ def show(
         print_lines(told["template"] or "")
     elif license:
         print_lines(told["license"] or "")
+    elif sys.stdout.isatty():
+        print_lines(*summary(told, file, translated))
     else:
-        print_lines(*summary(told, file, translated if sys.stdout.isatty() else str.format))
+        print_lines(*("\t".join(row) for row in rows(told)))
 
 
 def _show_fit(name: str, num_ctx: str | None, as_json: bool) -> None:

@@ -64,6 +64,26 @@ def summary(told: Mapping[str, Any], file: Modelfile, words: Words = str.format)
     return lines
 
 
+def rows(told: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The same for programs that read lines: a name, perhaps a second one, and a value. A text of several lines, or
+    with a tab in it, is a JSON string.
+    """
+    single = ("name", "base", "architecture", "parameter_count", "quantization", "context_length", "size_bytes")
+    found: list[tuple[str, ...]] = [(name, str(told[name])) for name in (*single, "weights")]
+    found += [("adapter", each) for each in told["adapters"]]
+    for name, value in told["parameters"].items():
+        several = value if isinstance(value, list) else [value]
+        found += [
+            ("parameter", name, _one_line(each) if isinstance(each, str) else json.dumps(each)) for each in several
+        ]
+    found += [("message", each["role"], _one_line(each["content"])) for each in told["messages"]]
+    return found + [(name, _one_line(told[name])) for name in ("system", "license") if told[name]]
+
+
+def _one_line(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False) if {"\n", "\r", "\t"} & set(text) else text
+
+
 def parameters(file: Modelfile) -> dict[str, object]:
     """What is set for a model made of `file`: its PARAMETERs, typed, and what its base has set before."""
     own = preset.parameters(file)
