@@ -109,6 +109,7 @@ def test_a_reader_that_is_gone_ends_it_by_sigpipe(home: Path, random_model: Path
         assert ended(process) == (-signal.SIGPIPE, b"")
 
 
+@pytest.mark.soak
 def test_head_of_an_endless_answer_is_141(home: Path, random_model: Path) -> None:
     script = (
         f"'{sys.executable}' -m gptoss_cli run '{random_model}' --reasoning off hello | head -c 20 > /dev/null; "

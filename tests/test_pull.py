@@ -97,6 +97,7 @@ def test_a_model_is_pulled_and_answers(gptoss: Gptoss, server: HubServer, home: 
     assert Path(record["path"]).stat().st_size == record["size_bytes"]
 
 
+@pytest.mark.soak
 def test_a_reference_to_the_hub_is_a_model_like_others(gptoss: Gptoss, server: HubServer, tmp_path: Path) -> None:
     server.repositories["o/r"] = Repository({"m-Q4_K_M.gguf": TINY.read_bytes(), "m-Q8_0.gguf": weights(2)})
     where = {"HF_ENDPOINT": server.endpoint}
@@ -333,6 +334,7 @@ def test_a_disk_that_is_full_in_the_middle(server: HubServer, here: dict[str, st
     assert sum(end - start for start, end in ranges) == part.size_bytes - part.kept_bytes
 
 
+@pytest.mark.soak
 def test_on_a_terminal_there_is_one_line(server: HubServer, here: dict[str, str]) -> None:
     server.troubles.bytes_per_s = 6e5
     seen = on_a_terminal(here | {"COLUMNS": "40", "NO_COLOR": "1"}, "pull", "gpt-oss:20b")

@@ -37,6 +37,7 @@ def rank_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.soak
 def test_a_gguf_gives_the_published_vocabulary_and_so_does_the_cache(random_model: Path, tmp_path: Path) -> None:
     for _ in ("read", "cached"):
         tokenizer = vocabulary.load(random_model, tmp_path)
