@@ -9,7 +9,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.application.run_in_terminal import run_in_terminal
 from prompt_toolkit.completion import Completer
 from prompt_toolkit.document import Document
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
@@ -54,7 +54,7 @@ class Prompt:
             complete_while_typing=False,
             key_bindings=self._keys(),
             bottom_toolbar=lambda: [("class:bottom-toolbar", bar())],
-            placeholder=FormattedText([("class:placeholder", placeholder)]),
+            placeholder=lambda: [] if is_searching() else [("class:placeholder", placeholder)],
             style=STYLE,
             color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
             enable_open_in_editor=False,
@@ -97,10 +97,11 @@ class Prompt:
 
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
-        keys.add("enter")(self._enter)
+        typing = ~is_searching  # Ctrl-R has keys of its own
+        keys.add("enter", filter=typing)(self._enter)
         keys.add("escape", "enter")(_new_line)
         keys.add("c-j")(_new_line)
-        keys.add("c-c")(self._interrupt)
+        keys.add("c-c", filter=typing)(self._interrupt)
         keys.add("<sigint>")(self._interrupt)
         keys.add("backspace", filter=Condition(self._behind_chip))(self._delete_chip)
         keys.add("c-x", "c-e")(self._edit)
@@ -120,7 +121,7 @@ class Prompt:
     def _interrupt(self, event: KeyPressEvent) -> None:
         now = time.monotonic()
         if event.current_buffer.text:
-            event.current_buffer.document = Document()
+            event.current_buffer.reset()
         elif now - self._interrupted_at < TWICE_WITHIN_S:
             event.app.exit(exception=EOFError)
         else:

@@ -110,7 +110,7 @@ class Talk:
     def new(self) -> None:
         """A new conversation with the same model; what was said stays among the saved ones."""
         system = self.model.system if self.system is None else self.system
-        self.saved, self.used, self.speed, self.warned = None, 0, None, False
+        self.saved, self.shown, self.used, self.speed, self.warned = None, Shown(), 0, None, False
         self.session = Session(
             self.loading,
             self.options,
@@ -218,7 +218,7 @@ class Talk:
                 self.used = usage.prompt_tokens + usage.thinking_tokens + usage.answer_tokens
                 sampled = usage.thinking_tokens + usage.answer_tokens
                 self.speed = sampled / timings.answer_s if timings.answer_s > 0 else None
-        self._warn_if_full()
+                self._warn_if_full()
 
     def _warn_if_full(self) -> None:
         if self.loading.is_ready and not self.warned and self.used > NEARLY_FULL * self.loading.limit():
