@@ -16,7 +16,7 @@ from types import TracebackType
 
 import pyte
 
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 READY = "Send a message"
 KEYS = {
     "enter": "\r",
@@ -35,6 +35,7 @@ KEYS = {
 # a session leader takes the terminal that its standard input is, so that Ctrl-C reaches it as a signal
 BEGIN = """import fcntl, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+{before}
 from gptoss_cli.__main__ import main
 main()"""
 
@@ -49,7 +50,10 @@ class _Screen(pyte.Screen):
 
 
 class Chat:
-    """`gptoss ARGUMENTS` on a terminal. answers_cursor: whether it says where the cursor is, as most terminals do."""
+    """`gptoss ARGUMENTS` on a terminal. answers_cursor: whether it says where the cursor is, as most terminals do.
+
+    before: Python that runs in the program's process before it.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class Chat:
         rows: int = 60,
         folder: str | os.PathLike[str] | None = None,
         answers_cursor: bool = True,
+        before: str = "",
     ) -> None:
         self._master, slave = pty.openpty()
         self.raw = b""
@@ -69,7 +74,7 @@ class Chat:
         self._set_size(columns, rows)
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", BEGIN, *arguments],
+            [sys.executable, "-c", BEGIN.format(before=before), *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -107,7 +112,8 @@ class Chat:
     def ask(self, text: str) -> str:
         """Type `text` at an empty prompt, send it; what stands between it and the next prompt."""
         self.type(text)
-        self.wait(lambda: not self.ready, f"{text!r} to be typed")
+        end = text[-8:].rstrip()
+        self.wait(lambda: end in self.line() and READY not in self.line(), f"{text!r} to be typed")
         self.key("enter")
         return self.answer()
 
@@ -127,12 +133,17 @@ class Chat:
 
     @property
     def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.terminal.display]
+        return [self.line(row) for row in range(self.terminal.lines)]
+
+    def line(self, row: int | None = None) -> str:
+        """One row, by default that of the cursor; quicker than the screen."""
+        cells = self.terminal.buffer[self.terminal.cursor.y if row is None else row]
+        return "".join(cells[column].data for column in range(self.terminal.columns)).rstrip()
 
     @property
     def ready(self) -> bool:
         """Whether the cursor stands in an empty prompt."""
-        return self.lines[self.terminal.cursor.y].startswith(f">>> {READY}")
+        return self.terminal.cursor.x == len(">>> ") and self.line().startswith(f">>> {READY}")
 
     def screen(self) -> str:
         """The rows down to the last that is not empty."""
@@ -143,13 +154,20 @@ class Chat:
 
     def wait_for_typed(self, text: str) -> None:
         """Until the row of the cursor says so."""
-        self.wait(lambda: text in self.lines[self.terminal.cursor.y], f"{text!r} beside the cursor")
+        self.wait(lambda: text in self.line(), f"{text!r} beside the cursor")
 
     def wait_for_bytes(self, pattern: bytes, since: int = 0) -> None:
         self.wait(lambda: re.search(pattern, self.raw[since:]) is not None, repr(pattern))
 
     def wait(self, until: Callable[[], bool], what: str) -> None:
         assert self._read_until(until), f"waited for {what}\n{self.screen()}"
+
+    def wait_for_keys(self) -> None:
+        """Until the program takes key by key, which a dumb terminal does not show."""
+        end = time.monotonic() + PATIENCE_S
+        while termios.tcgetattr(self._master)[3] & termios.ECHO:
+            assert time.monotonic() < end, self.screen()
+            select.select([], [], [], 0.005)
 
     def ended(self) -> int:
         """The exit code, waited for."""
