@@ -66,7 +66,7 @@ class Chat:
         before: str = "",
     ) -> None:
         self._master, slave = pty.openpty()
-        self.raw = b""
+        self.raw = bytearray()
         self.terminal = _Screen(columns, rows)
         if answers_cursor:
             self.terminal.reply = lambda data: os.write(self._master, data)  # type: ignore[method-assign]
@@ -157,7 +157,7 @@ class Chat:
         self.wait(lambda: text in self.line(), f"{text!r} beside the cursor")
 
     def wait_for_bytes(self, pattern: bytes, since: int = 0) -> None:
-        self.wait(lambda: re.search(pattern, self.raw[since:]) is not None, repr(pattern))
+        self.wait(lambda: re.compile(pattern).search(self.raw, since) is not None, repr(pattern))
 
     def wait(self, until: Callable[[], bool], what: str) -> None:
         assert self._read_until(until), f"waited for {what}\n{self.screen()}"

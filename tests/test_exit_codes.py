@@ -150,10 +150,10 @@ def test_an_unknown_name_is_not_asked_about(home: Path) -> None:
     assert (code, "unknown model nope" in seen, "Remove" in seen) == (3, True, False)
 
 
-def test_no_prompt_on_a_terminal_is_a_usage_error(home: Path) -> None:
-    code, seen = on_terminal(process_environment(home), "run", "tiny")
+def test_no_prompt_for_a_program_is_a_usage_error(home: Path) -> None:
+    code, seen = on_terminal(process_environment(home), "run", "tiny", "--json")
     assert code == 2
-    assert "gptoss: no prompt" in seen
+    assert "no prompt" in seen
 
 
 @pytest.mark.parametrize(

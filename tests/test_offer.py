@@ -54,18 +54,22 @@ def test_create_fetches_what_from_names(here: dict[str, str], gptoss: Gptoss) ->
     assert gptoss("show", "mine", "--modelfile").out.startswith("FROM gpt-oss:20b\n")
 
 
-def test_bare_run_offers_the_builds_with_their_fit(here: dict[str, str], gptoss: Gptoss) -> None:
-    code, seen = on_terminal(here, "run", answers=[("Fetch which?", "1\n")])
+@pytest.mark.parametrize(
+    "arguments", [("run",), *(pytest.param(each, marks=pytest.mark.soak) for each in ((), ("chat",)))]
+)
+def test_a_chat_without_a_model_offers_the_builds_with_their_fit(
+    arguments: tuple[str, ...], here: dict[str, str], gptoss: Gptoss
+) -> None:
+    code, seen = on_terminal(here, *arguments, answers=[("Fetch which?", "1\n"), (">>> ", "\x04")])
     assert code == 0
     assert "no gpt-oss model on this machine yet" in seen
     assert "  1  gpt-oss:20b     12.1 GB  " in seen
     assert "  2  gpt-oss:120b    63.4 GB  " in seen
-    assert 'gptoss run gpt-oss:20b "..."' in seen
     assert gptoss("list", "-q").out.split() == ["gpt-oss:20b", "tiny"]
 
 
-def test_bare_run_without_a_choice_is_a_usage_error(here: dict[str, str], server: HubServer) -> None:
-    code, seen = on_terminal(here, "run", answers=[("Fetch which?", "n\n")])
-    assert code == 2
-    assert "gptoss: no prompt" in seen
+def test_without_a_choice_the_built_in_model_talks(here: dict[str, str], server: HubServer) -> None:
+    code, seen = on_terminal(here, "run", answers=[("Fetch which?", "n\n"), (">>> ", "\x04")])
+    assert code == 0
+    assert "so the built-in one answers" in seen
     assert server.seen == []

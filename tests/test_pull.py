@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import select
 import shlex
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 from conftest import TINY, Gptoss, process_environment
 from hub_server import HubServer, Repository
+from on_terminal import on_terminal
 from pulling import FIRST, NAME, split_weights, weights
 
 from gptoss_cli.hub.part import partials
@@ -337,7 +337,7 @@ def test_a_disk_that_is_full_in_the_middle(server: HubServer, here: dict[str, st
 @pytest.mark.soak
 def test_on_a_terminal_there_is_one_line(server: HubServer, here: dict[str, str]) -> None:
     server.troubles.bytes_per_s = 6e5
-    seen = on_a_terminal(here | {"COLUMNS": "40", "NO_COLOR": "1"}, "pull", "gpt-oss:20b")
+    seen = on_terminal(here | {"COLUMNS": "40", "NO_COLOR": "1"}, "pull", "gpt-oss:20b")[1]
     lines = seen.replace("\r\n", "\n").split("\n")
     assert lines[0] == f"gptoss: gpt-oss:20b: 600 kB from {FIRST}"
     drawn = [line for line in re.split(r"\r\x1b\[K", "\n".join(lines[1:])) if line]
@@ -350,27 +350,9 @@ def test_on_a_terminal_there_is_one_line(server: HubServer, here: dict[str, str]
 
 @pytest.mark.soak
 def test_a_dumb_terminal_gets_plain_lines(server: HubServer, here: dict[str, str]) -> None:
-    assert "\x1b" not in on_a_terminal(here | {"TERM": "dumb"}, "pull", "gpt-oss:20b")
-
-
-def on_a_terminal(environment: dict[str, str], *arguments: str) -> str:
-    master, slave = pty.openpty()
-    with started(environment, *arguments, stdout=slave, stderr=slave) as process:
-        os.close(slave)
-        seen = b""
-        while True:
-            try:
-                piece = os.read(master, 65536)
-            except OSError:  # Linux: the other side is closed
-                break
-            if not piece:
-                break
-            seen += piece
-        os.close(master)
-        assert process.wait(PATIENCE_S) == 0
-    return seen.decode()
+    assert "\x1b" not in on_terminal(here | {"TERM": "dumb"}, "pull", "gpt-oss:20b")[1]
 
 
 def test_names_with_escape_sequences_do_not_reach_a_terminal(server: HubServer, here: dict[str, str]) -> None:
     server.repositories[FIRST] = Repository({"a\x1b[31m-mxfp4.gguf": WHOLE})
-    assert "\x1b[31m" not in on_a_terminal(here, "pull", "gpt-oss:20b")
+    assert "\x1b[31m" not in on_terminal(here, "pull", "gpt-oss:20b")[1]

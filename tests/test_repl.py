@@ -126,3 +126,21 @@ def test_ctrl_c_stops_an_answer_and_the_part_is_kept(random_model: Path, tmp_pat
         chat.wait(lambda: chat.ready, "the next prompt")
         chat.key("ctrl-d")
         assert chat.ended() == 0
+
+
+@pytest.mark.soak
+def test_a_chat_that_goes_on_has_its_turns_and_flags_go_first(tmp_path: Path, gptoss: Gptoss, home: Path) -> None:
+    """Also when nothing more is saved of it."""
+    assert gptoss("run", "-m", "tiny", "--save", "--reasoning", "high", "hello").code == 0
+    environment = process_environment(home)
+    with Chat(environment, "chat", "--continue", "--no-save", "--reasoning", "low", folder=tmp_path) as chat:
+        chat.wait_for(">>> hello")
+        chat.wait_for("tiny · low")
+        chat.wait(lambda: chat.ready, "the first prompt")
+        assert "hello" in chat.ask("/undo")
+        chat.key("ctrl-d")
+        assert chat.ended() == 0
+    assert len(json.loads(gptoss("history", "show", "last", "--json").out)["messages"]) > 1
+    with Chat(environment, "chat", "other", "--continue") as chat:
+        chat.wait_for("the chat that goes on has its own model")
+        assert chat.ended() == 2

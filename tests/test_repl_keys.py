@@ -204,7 +204,13 @@ TRANSCRIPTS: dict[str, list[tuple[str, str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", TRANSCRIPTS)
+# a tenth of a second each: these always, the others with -m soak
+ALWAYS = ["hello", "unknown", "/set parameter", "/load", "/retry", "/undo", "/continue", "/file", "/sessions", "a bug"]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.soak) for name in TRANSCRIPTS]
+)
 def test_a_transcript(name: str, chat: Chat) -> None:
     for typed, expected in TRANSCRIPTS[name]:
         seen = said(chat.ask(typed)).replace("\n", "")
@@ -233,10 +239,11 @@ def test_new_lines_and_blocks_are_one_message(chat: Chat) -> None:
         assert f"<|message|>{word}\nmore<|end|>" in chat.ask("/raw")
 
 
-def test_a_long_paste_is_shown_as_a_chip_and_sent_whole(chat: Chat, folder: Path) -> None:
-    pasted = "\n".join(f"line {number}" for number in range(1, 501))
+@pytest.mark.parametrize("lines", [50, pytest.param(500, marks=pytest.mark.soak)])
+def test_a_long_paste_is_shown_as_a_chip_and_sent_whole(lines: int, chat: Chat, folder: Path) -> None:
+    pasted = "\n".join(f"line {number}" for number in range(1, lines + 1))
     chat.paste(pasted)
-    chat.wait_for_typed(">>> [pasted 500 lines]")
+    chat.wait_for_typed(f">>> [pasted {lines} lines]")
     chat.type(" end")
     chat.wait_for_typed("lines] end")
     chat.key("enter")
@@ -265,6 +272,7 @@ def test_ctrl_c_in_the_prompt_clears_it_and_then_tells_how_to_leave(chat: Chat) 
     since = len(chat.raw)
     chat.key("ctrl-c")
     chat.wait_for_bytes(rb"Ctrl-D or /bye leaves", since)
+    chat.wait(lambda: chat.ready, "the prompt below the hint")
     assert HELLO in chat.ask("hello")
 
 
@@ -357,6 +365,14 @@ def test_chinese_is_typed_and_answered_in_its_width(chat: Chat) -> None:
     chat.wait(lambda: chat.terminal.cursor.x == 8, "the second character")
     chat.key("enter")
     assert re.search(r"[\u4e00-\u9fff]", chat.answer())
+
+
+def test_the_table_in_the_documentation_has_all_commands() -> None:
+    text = (Path(__file__).parent.parent / "docs/chat.md").read_text()
+    rows = re.findall(r"^\| `(/[^`]*)` \| (.+) \|$", text, re.MULTILINE)
+    assert [(usage.replace("\\|", "|"), purpose) for usage, purpose in rows] == [
+        (each.usage, each.purpose) for each in repl.COMMANDS
+    ]
 
 
 def test_triple_quotes_open_and_close() -> None:

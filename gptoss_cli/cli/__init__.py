@@ -13,6 +13,7 @@ import typer
 
 from gptoss_cli import __version__
 from gptoss_cli.cli import appearance, argv, models
+from gptoss_cli.cli.asking import can_chat
 from gptoss_cli.cli.chat import chat
 from gptoss_cli.cli.create import create
 from gptoss_cli.cli.debug import debug
@@ -76,6 +77,10 @@ def main(
         print(f"gptoss {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
+        if can_chat():
+            appearance.choose(color)
+            chat()
+            raise typer.Exit
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)
     if not {"-h", "--help"} & set(context.args):

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ import typer
 from gptoss_cli.cli import offer, output, prompts
 from gptoss_cli.cli.asking import can_ask
 from gptoss_cli.config import Places, Settings, read_file
-from gptoss_cli.errors import BadInput, ModelNotFound
+from gptoss_cli.errors import BadInput, SessionNotFound
 from gptoss_cli.history import History, Saved
 from gptoss_cli.library import Library
 from gptoss_cli.library.model import Model
@@ -48,98 +48,95 @@ def chat(
     if not (sys.stdin.isatty() and screen.out_is_terminal):
         raise BadInput("a chat needs a terminal", hint='in a script: gptoss run [MODEL] "your question"')
     places = Places.of(os.environ)
-    history = History(places.sessions) if _saves(places, no_save) else None
-    saved = _saved(History(places.sessions), last, resume)
-    opened = Opened(places, screen, flags)
-    chosen = opened.model(model or (saved.model if saved else None))
-    if chosen is None:
-        return
-    opened.talk(
-        chosen,
-        history,
-        saved=saved,
-        system=prompts.system_text(system),
-        files=file or [],
-        show_thinking=show_thinking,
-        markdown=markdown == "auto",
-        verbose=verbose,
+    history = History(places.sessions)
+    saved = _saved(history, last, resume)
+    if saved is not None and model is not None:
+        raise BadInput(f"the chat that goes on has its own model; leave {model} out", hint="/load changes it later")
+    here = Opened(places, screen, flags, saves=not no_save)
+    view = {"thinking": show_thinking, "markdown": markdown == "auto", "verbose": verbose}
+    here.talk(
+        here.model(saved.model if saved else model), view, history, saved, prompts.system_text(system), file or []
     )
-
-
-def _saves(places: Places, no_save: bool) -> bool:
-    file = read_file(places.config_file)
-    return not no_save and Settings.resolve(flags={}, environment=os.environ, preset={}, file=file).save
 
 
 def _saved(history: History, last: bool, resume: str | None) -> Saved | None:
     if last and resume:
         raise BadInput("--continue and --resume exclude each other")
-    with closing(history):
-        if resume:
-            return history.find(resume)
-        if last:
-            found = history.sessions(1)
-            if not found:
-                raise ModelNotFound("there is no chat to continue yet")
-            return found[0]
-    return None
+    if resume:
+        return history.find(resume)
+    if not last:
+        return None
+    if not (found := history.sessions(1)):
+        raise SessionNotFound("there is no saved chat to continue yet", hint="gptoss chat begins one")
+    return found[0]
 
 
 class Opened:
-    """What a chat on this machine needs; flags as Settings.resolve takes them."""
+    """What a chat on this machine needs; flags as Settings.resolve takes them, the rest as Library.open does."""
 
-    def __init__(self, places: Places, screen: Screen, flags: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        places: Places,
+        screen: Screen,
+        flags: Mapping[str, object],
+        *,
+        saves: bool = True,
+        cpu_moe: int | None = None,
+        force: bool = False,
+    ) -> None:
         self._places, self._screen, self._flags = places, screen, flags
+        self._cpu_moe, self._force = cpu_moe, force
         self._library = Library(places.data, places.cache)
         self._file = read_file(places.config_file)
+        self._saves = saves and Settings.resolve(flags={}, environment=os.environ, preset={}, file=self._file).save
 
-    def model(self, name: str | None) -> Model | None:
-        """The model `name`, or the default; what is not here is offered. None when the user wants none of it."""
-        name = name or os.environ.get("GPTOSS_MODEL") or None
-        if name is None and isinstance(configured := self._file.get("model"), str):
-            name = configured
+    def talk(
+        self,
+        model: Model,
+        view: Mapping[str, bool],
+        history: History,
+        saved: Saved | None = None,
+        system: str | None = None,
+        files: Sequence[Path] = (),
+    ) -> None:
+        """The chat with `model`, until the user leaves.
+
+        view: what the user wants to see, as repl.talk.View has it.
+        """
+        from gptoss_cli import repl  # 0.1 s, most of it prompt_toolkit
+        from gptoss_cli.repl import talk as talking
+
+        talk = talking.Talk(
+            self._library,
+            self._screen,
+            self._settings,
+            output.statistics,
+            history if self._saves else None,
+            model,
+            talking.View(**view),
+            system,
+            self._cpu_moe,
+            self._force,
+        )
+        with closing(talk), closing(history):
+            if saved is not None:
+                talk.resume(saved, history)
+                talk.replay()
+            for path in files:
+                talk.attach(path)
+            if model.notice:
+                self._screen.say(model.notice)
+            repl.Repl(talk, self._places.inputs).run()
+
+    def model(self, name: str | None) -> Model:
+        """The model `name`, or the default; what is not here is offered. Raises as Library.find and pull."""
+        name = offer.wanted(name, self._file)
         if name is not None:
             return offer.found(self._library, name, self._screen)
         default = self._library.default()
         if default.is_fallback and can_ask() and (fetched := offer.choose(self._library, self._screen)) is not None:
             return self._library.find(fetched)
         return default
-
-    def talk(
-        self,
-        model: Model,
-        history: History | None,
-        *,
-        saved: Saved | None = None,
-        system: str | None = None,
-        files: list[Path] | None = None,
-        show_thinking: bool = False,
-        markdown: bool = True,
-        verbose: bool = False,
-    ) -> None:
-        """The chat, until the user leaves."""
-        from gptoss_cli.repl import Repl  # 0.1 s, most of it prompt_toolkit
-        from gptoss_cli.repl.talk import Talk, View
-
-        talk = Talk(
-            self._library,
-            self._screen,
-            self._settings,
-            output.statistics,
-            history,
-            model,
-            View(thinking=show_thinking, markdown=markdown, verbose=verbose),
-            system,
-        )
-        with closing(talk):
-            if saved is not None and history is not None:
-                talk.resume(saved)
-                talk.replay()
-            for path in files or []:
-                talk.attach(path)
-            if model.notice:
-                self._screen.say(model.notice)
-            Repl(talk, self._places.inputs).run()
 
     def _settings(self, model: Model) -> Settings:
         return Settings.resolve(

@@ -1,6 +1,8 @@
 """What is not on this machine is offered to whoever sits at the terminal: size, place, fit; and then fetched."""
 
+import os
 import sys
+from collections.abc import Mapping
 
 import typer
 
@@ -18,6 +20,14 @@ from gptoss_cli.library.pull import Fetching
 from gptoss_cli.names import BUILDS
 from gptoss_cli.terminal import Screen, safe
 from gptoss_cli.units import size
+
+
+def wanted(name: str | None, file: Mapping[str, object]) -> str | None:
+    """The model that is asked for: `name`, else that of the environment or of the settings in `file`; None for none."""
+    if name is not None:
+        return name
+    configured = os.environ.get("GPTOSS_MODEL") or file.get("model")
+    return configured if isinstance(configured, str) else None
 
 
 def found(library: Library, name: str, screen: Screen) -> Model:

@@ -6,14 +6,15 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gptoss_cli.cli import offer, output, prompts
-from gptoss_cli.cli.asking import can_ask
+from gptoss_cli.cli.asking import can_chat
+from gptoss_cli.cli.chat import Opened
 from gptoss_cli.cli.saving import Saving
 from gptoss_cli.config import Places, Settings, read_file
 from gptoss_cli.errors import BadInput, GptossError, ModelNotFound
@@ -76,24 +77,12 @@ def run(
 
     The first word is the model when there is no blank in it: a name, tiny, or the path of a .gguf. Without one the
     default answers. A lone - is another place for standard input. The answer goes to stdout, all else to stderr.
-    With -c the model is that of the chat, and all words are the prompt.
+    With -c the model is that of the chat, and all words are the prompt. Without a prompt, a terminal gets a chat.
     """
-    if as_json and as_jsonl:
-        raise BadInput("--json and --jsonl exclude each other")
-    if markdown not in ("auto", "always", "never"):
-        raise BadInput(f"--markdown is auto, always or never, not {markdown!r}")
-    if out:
-        check_writable(out)
+    form = _Form(out, as_json, as_jsonl, markdown, verbose, show_thinking, hide_thinking)
+    form.check()
     screen = Screen(sys.stdout, sys.stderr, os.environ, quiet)
     places = Places.of(os.environ)
-    library = Library(places.data, places.cache)
-    defaults = read_file(places.config_file)
-    saving = Saving.opened(History(places.sessions), last=last, save=save)
-    name, rest = _model_and_words(saving.model if model is None else model, words or [])
-    chosen = _choose(library, name, defaults, screen)
-    if chosen.is_fallback and not rest and can_ask() and (fetched := offer.choose(library, screen)) is not None:
-        screen.say(f'gptoss run {fetched} "..."')
-        return
     flags = {
         "reasoning": reasoning,
         "max_thinking": max_thinking,
@@ -109,25 +98,31 @@ def run(
         "threads": threads,
         "header_guard": None if header_guard else False,
     }
-    settings = Settings.resolve(
-        flags=flags,
-        environment=os.environ,
-        preset={**chosen.settings, **saving.options},
-        file=defaults,
-        model=chosen.name,
-    )
+    library = Library(places.data, places.cache)
+    defaults = read_file(places.config_file)
+    name, rest = _model_and_words(model, words or [])
+    if not (rest or file or no_stdin or last or save or quiet or form.is_for_programs) and can_chat():  # as in Ollama
+        here = Opened(places, screen, flags, cpu_moe=cpu_moe, force=force)
+        chosen = here.model(None) if name is None else _choose(library, name, defaults, screen)
+        here.talk(chosen, form.view, History(places.sessions), system=prompts.system_text(system))
+        return
+    saving = Saving.opened(History(places.sessions), last=last, save=save)
+    if last and model is None:
+        name, rest = saving.model, words or []
+    chosen = _choose(library, name, defaults, screen)
+    preset = {**chosen.settings, **saving.options}
+    settings = Settings.resolve(flags=flags, environment=os.environ, preset=preset, file=defaults, model=chosen.name)
     instructions = saving.system(chosen.system) if system is None else prompts.system_text(system)
     started = time.monotonic()
-    with closing(
-        library.open(
-            chosen,
-            num_ctx=settings.options.num_ctx,
-            gpu_layers=settings.gpu_layers,
-            cpu_moe=cpu_moe,
-            force=force,
-            threads=settings.threads,
-        )
-    ) as chat:
+    opened = library.open(
+        chosen,
+        num_ctx=settings.options.num_ctx,
+        gpu_layers=settings.gpu_layers,
+        cpu_moe=cpu_moe,
+        force=force,
+        threads=settings.threads,
+    )
+    with closing(opened), closing(saving):
         asked = time.monotonic()
         prompt = prompts.compose(rest, None if no_stdin else prompts.piped_text(quiet=quiet), file or [])
         started += time.monotonic() - asked  # whoever types or pipes slowly is not waiting for the answer
@@ -135,7 +130,7 @@ def run(
             raise BadInput("no prompt", hint='gptoss run [MODEL] "your question"; gptoss run --help lists the rest')
         _tell_about(chosen, screen)
         session = Session(
-            chat,
+            opened,
             settings.options,
             system=instructions,
             messages=chosen.messages,
@@ -143,24 +138,80 @@ def run(
             turns=saving.turns,
             recorder=saving.begin(chosen.name, instructions, settings.options, screen),
         )
-        events = _counted_from(started, session.send(prompt))
-        view = Viewer(
+        view = form.viewer(screen, started)
+        try:
+            form.show(chosen.name, _counted_from(started, session.send(prompt)), view)
+        finally:
+            form.finish(chosen.name, view.shown, saving.session(session))
+
+
+@dataclass(frozen=True)
+class _Form:
+    """In which form the reply is given, and where."""
+
+    out: Path | None
+    as_json: bool
+    as_jsonl: bool
+    markdown: str
+    verbose: bool
+    show_thinking: bool
+    hide_thinking: bool
+
+    def check(self) -> None:
+        """Raises BadInput for what does not go together, and a file that cannot be written."""
+        if self.as_json and self.as_jsonl:
+            raise BadInput("--json and --jsonl exclude each other")
+        if self.markdown not in ("auto", "always", "never"):
+            raise BadInput(f"--markdown is auto, always or never, not {self.markdown!r}")
+        if self.out:
+            check_writable(self.out)
+
+    @property
+    def is_for_programs(self) -> bool:
+        return bool(self.as_json or self.as_jsonl or self.out)
+
+    @property
+    def view(self) -> dict[str, bool]:
+        """The same for a chat."""
+        return {
+            "thinking": self.show_thinking,
+            "hide_thinking": self.hide_thinking,
+            "verbose": self.verbose,
+            "markdown": self.markdown != "never",
+        }
+
+    def viewer(self, screen: Screen, started: float) -> Viewer:
+        return Viewer(
             screen,
-            show_thinking=show_thinking,
-            hide_thinking=hide_thinking,
-            show_answer=not (as_json or as_jsonl or out),
-            page=None if as_json or as_jsonl or out else screen.page(markdown),
+            show_thinking=self.show_thinking,
+            hide_thinking=self.hide_thinking,
+            show_answer=not self.is_for_programs,
+            page=None if self.is_for_programs else screen.page(self.markdown),
             started=started,
         )
-        try:
-            with closing(saving), closing(events):
-                if as_jsonl:
-                    _stream(chosen.name, events, view, out)
-                else:
-                    view.show(events)
-        finally:
-            told = output.reply_object(chosen.name, view.shown, saving.session(session)) if as_json else None
-            _finish(view.shown, told, out=out, as_jsonl=as_jsonl, verbose=verbose)
+
+    def show(self, name: str, events: Generator[Event, None, None], view: Viewer) -> None:
+        with closing(events):
+            if self.as_jsonl:
+                _stream(name, events, view, self.out)
+            else:
+                view.show(events)
+
+    def finish(self, name: str, shown: Shown, session: str | None) -> None:
+        """What comes after the reply, also when it has no answer: the object, the file, the statistics."""
+        if shown.done is None:
+            return
+        if self.as_json:
+            text = json.dumps(output.reply_object(name, shown, session), ensure_ascii=False) + "\n"
+        else:
+            text = shown.answer if shown.answer.endswith("\n") else shown.answer + "\n"
+        if self.out and not self.as_jsonl and (self.as_json or shown.answer):
+            write_whole(self.out, text)
+        elif self.as_json:
+            _write(text)
+        if self.verbose:
+            for line in output.statistics(shown):
+                print(line, file=sys.stderr)
 
 
 def _model_and_words(model: str | None, words: list[str]) -> tuple[str | None, list[str]]:
@@ -171,10 +222,7 @@ def _model_and_words(model: str | None, words: list[str]) -> tuple[str | None, l
 
 
 def _choose(library: Library, name: str | None, defaults: dict[str, object], screen: Screen) -> Model:
-    if name is None:
-        name = os.environ.get("GPTOSS_MODEL") or None
-    if name is None and isinstance(configured := defaults.get("model"), str):
-        name = configured
+    name = offer.wanted(name, defaults)
     if name is None:
         return library.default()
     try:
@@ -227,20 +275,3 @@ def _write(text: str) -> None:
     """JSON on stdout; JSON itself escapes ESC, not the controls above it."""
     sys.stdout.write(safe(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
-
-
-def _finish(shown: Shown, told: dict[str, object] | None, *, out: Path | None, as_jsonl: bool, verbose: bool) -> None:
-    """What comes after the reply, also when it has no answer: the object (told), the file, the statistics."""
-    if shown.done is None:
-        return
-    if told is not None:
-        text = json.dumps(told, ensure_ascii=False) + "\n"
-    else:
-        text = shown.answer if shown.answer.endswith("\n") else shown.answer + "\n"
-    if out and not as_jsonl and (told is not None or shown.answer):
-        write_whole(out, text)
-    elif told is not None:
-        _write(text)
-    if verbose:
-        for line in output.statistics(shown):
-            print(line, file=sys.stderr)

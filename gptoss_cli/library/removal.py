@@ -1,6 +1,5 @@
 """What goes when a model is forgotten, and what may go anyway: only what gptoss wrote itself and nobody else uses."""
 
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -16,7 +15,6 @@ from gptoss_cli.names import HubReference
 from gptoss_cli.store import Manifest
 
 COPIES = "weights"  # below the data folder: converted copies (library.adopt)
-BLOB = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)

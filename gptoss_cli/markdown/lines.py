@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NARROWEST = 10  # cells that a nested block gets however deep it is
 LONGEST_RULE = 60
 BULLETS = "•◦▪"
-DIM, BOLD = Style(dim=True), Style(bold=True)
+DIM = Style(dim=True)
 
 
 def render(nodes: "Sequence[SyntaxTreeNode]", width: int) -> list[Line]:

@@ -48,22 +48,29 @@ class Loading:
 
     def chat(self) -> LocalChat:
         """The model, waited for; in the main thread Ctrl-C gets through."""
-        self.start()
-        while not self._done.wait(LOOK_S):
-            pass
-        if self._chat is None:
-            # the next one who asks tries again: what was wrong may have been mended
-            failure, self._failure, self._thread = self._failure, None, None
-            self._done.clear()
-            raise failure or AssertionError("opened neither returned nor raised")
-        return self._chat
+        self._begin()
+        return self._waited()
 
     def progress(self) -> Iterator[Event]:
         """Until the model is there. Raises as `chat`."""
-        self.start()
+        self._begin()
         while not self._done.wait(LOOK_S):
             yield Progress("load", 0, 0)
-        self.chat()
+        self._waited()
+
+    def _begin(self) -> None:
+        """As `start`, and what failed is tried again: it may have been mended."""
+        if self._failure is not None:
+            self._failure = self._thread = None
+            self._done.clear()
+        self.start()
+
+    def _waited(self) -> LocalChat:
+        while not self._done.wait(LOOK_S):
+            pass
+        if self._chat is None:
+            raise self._failure or AssertionError("opened neither returned nor raised")
+        return self._chat
 
     def reply(self, conversation: Conversation, options: Options) -> Iterator[Event]:
         yield from self.progress()

@@ -1,11 +1,17 @@
 """Where the user types: keys, several lines, pastes, history, completion, the bar below. The door to prompt_toolkit."""
 
+import asyncio
+import os
 import re
+import signal
+import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.application.run_in_terminal import run_in_terminal
 from prompt_toolkit.completion import Completer
 from prompt_toolkit.document import Document
@@ -14,7 +20,9 @@ from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output.color_depth import ColorDepth
+from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.styles import Style
+from prompt_toolkit.utils import is_dumb_terminal
 
 from gptoss_cli.repl.inputs import InputHistory
 
@@ -25,6 +33,10 @@ OPENED = re.compile(r'\s*(?:/set\s+system\s+)?"""')
 STYLE = Style.from_dict(
     {"bottom-toolbar": "noreverse fg:ansibrightblack", "placeholder": "fg:ansibrightblack", "prompt": "bold"}
 )
+
+
+class _Terminated(Exception):
+    """SIGTERM came while the user was asked."""
 
 
 class Prompt:
@@ -45,21 +57,23 @@ class Prompt:
         self._interrupted_at = -TWICE_WITHIN_S
         self._hint = hint
         self.history = InputHistory(history_file, self.expanded)
-        self._session: PromptSession[str] = PromptSession(
-            FormattedText([("class:prompt", ">>> ")]),
-            multiline=True,
-            prompt_continuation=lambda width, _number, _soft: "... ".rjust(width),
-            history=self.history,
-            completer=completer,
-            complete_while_typing=False,
-            key_bindings=self._keys(),
-            bottom_toolbar=lambda: [("class:bottom-toolbar", bar())],
-            placeholder=lambda: [] if is_searching() else [("class:placeholder", placeholder)],
-            style=STYLE,
-            color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
-            enable_open_in_editor=False,
-            reserve_space_for_menu=4,
-        )
+        # a dumb terminal would obey nothing that is written to set up another one
+        with create_app_session(output=PlainTextOutput(sys.stdout)) if is_dumb_terminal() else nullcontext():
+            self._session: PromptSession[str] = PromptSession(
+                FormattedText([("class:prompt", ">>> ")]),
+                multiline=True,
+                prompt_continuation=lambda width, _number, _soft: "... ".rjust(width),
+                history=self.history,
+                completer=completer,
+                complete_while_typing=False,
+                key_bindings=self._keys(),
+                bottom_toolbar=lambda: [("class:bottom-toolbar", bar())],
+                placeholder=lambda: [] if is_searching() else [("class:placeholder", placeholder)],
+                style=STYLE,
+                color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
+                enable_open_in_editor=False,
+                reserve_space_for_menu=4,
+            )
         # a terminal that does not say where its cursor is has no bar below; it needs no warning in every chat
         self._session.app.renderer.cpr_not_supported_callback = lambda: None
 
@@ -76,12 +90,24 @@ class Prompt:
                 drawn = True
                 when_drawn()
 
+        before = signal.getsignal(signal.SIGTERM)
         self._session.app.after_render += after_render
         try:
-            return self.expanded(self._session.prompt(default=text))
+            return self.expanded(self._session.prompt(default=text, pre_run=self._listen))
+        except _Terminated:  # the terminal is as it was; now as whoever called has it
+            signal.signal(signal.SIGTERM, before)
+            signal.raise_signal(signal.SIGTERM)
+            raise EOFError from None
         finally:
+            signal.signal(signal.SIGTERM, before)
             self._session.app.after_render -= after_render
             self._chips.clear()
+
+    def _listen(self) -> None:
+        """An exception out of a signal handler would leave the terminal as the prompt needs it."""
+        if os.name != "nt":
+            app = self._session.app
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: app.exit(exception=_Terminated()))
 
     def expanded(self, text: str) -> str:
         """`text` with what its chips stand for."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from gptoss_cli.attachment import attachment, text_file
@@ -17,7 +18,6 @@ from gptoss_cli.language import translated
 from gptoss_cli.library import Library
 from gptoss_cli.library.model import Model
 from gptoss_cli.messages import Done, Effort, Event, Message, Role
-from gptoss_cli.options import Options
 from gptoss_cli.repl.keyboard import silent_keys
 from gptoss_cli.repl.loading import Loading
 from gptoss_cli.session import NEARLY_FULL, Session
@@ -35,6 +35,7 @@ class View:
     """What the user wants to see of a reply."""
 
     thinking: bool = False
+    hide_thinking: bool = False  # not even a sign of them
     verbose: bool = False
     wordwrap: bool = True
     markdown: bool = True
@@ -53,6 +54,8 @@ class Talk:
     model: Model
     view: View = field(default_factory=View)
     system: str | None = None  # given by the user, in place of the preset's
+    cpu_moe: int | None = None  # as Library.open has them
+    force: bool = False
     redraw: Callable[[], None] = lambda: None  # what the prompt shows of this chat has changed
 
     def __post_init__(self) -> None:
@@ -75,10 +78,16 @@ class Talk:
 
     def _loading(self) -> Loading:
         model, settings, num_ctx = self.model, self._settings_of_model, self.options.num_ctx
-        return Loading(
-            lambda: self.library.open(model, num_ctx=num_ctx, gpu_layers=settings.gpu_layers, threads=settings.threads),
-            lambda: self.redraw(),
+        opened = partial(
+            self.library.open,
+            model,
+            num_ctx=num_ctx,
+            gpu_layers=settings.gpu_layers,
+            cpu_moe=self.cpu_moe,
+            force=self.force,
+            threads=settings.threads,
         )
+        return Loading(opened, lambda: self.redraw())
 
     def _reopen(self) -> None:
         """The same model, loaded anew; the conversation goes on."""
@@ -119,16 +128,21 @@ class Talk:
             date=datetime.date.today().isoformat(),
         )
 
-    def resume(self, saved: Saved) -> None:
-        """Go on with a saved session, with the model that it had. Raises ModelNotFound when that one is not here."""
-        assert self.history is not None
-        turns = self.history.turns(saved.id)
-        if saved.model != self.model.name:
+    def resume(self, saved: Saved, history: History) -> None:
+        """Go on with a session of `history`, with the model that it had; flags go before the options it had.
+
+        Raises ModelNotFound when the model is not here, GptossError when the session cannot be read.
+        """
+        turns = history.turns(saved.id)
+        recorder = Journal(history, saved.id) if self.history else None
+        if saved.model != self._model_reference():
             self._switch(self.library.find(saved.model))
         else:
             self.new()
         settings = saved.settings
-        self.options = self.options.override(_mapping(settings.get("options")))
+        flags = {name for name, origin in self._settings_of_model.origin.items() if origin.startswith("--")}
+        before = _mapping(settings.get("options"))
+        self.options = self.options.override({name: before[name] for name in before if name not in flags})
         system, date = settings.get("system"), settings.get("date")
         self.session = Session(
             self.loading,
@@ -137,7 +151,7 @@ class Talk:
             messages=self.model.messages,
             date=date if isinstance(date, str) else None,
             turns=[turn.messages for turn in turns],
-            recorder=Journal(self.history, saved.id),
+            recorder=recorder,
         )
         self.saved = saved
 
@@ -193,7 +207,13 @@ class Talk:
 
     def show(self, events: Iterator[Event]) -> None:
         """Show a reply. Ctrl-C stops it and keeps the part; what else ends it is raised when the screen is tidy."""
-        view = Viewer(self.screen, show_thinking=self.view.thinking, page=self._page(), started=time.monotonic())
+        view = Viewer(
+            self.screen,
+            show_thinking=self.view.thinking,
+            hide_thinking=self.view.hide_thinking,
+            page=self._page(),
+            started=time.monotonic(),
+        )
         self.shown = view.shown
         try:
             with silent_keys(self.screen), closing(events):  # type: ignore[type-var]
@@ -235,11 +255,16 @@ class Talk:
         if self.history is None or self.saved is not None:
             return
         try:
-            self.saved = self.history.begin(self.model.name, self._settings())
+            self.saved = self.history.begin(self._model_reference(), self._settings())
             self.session.recorder = Journal(self.history, self.saved.id)
         except GptossError as error:
             self.history = None
             self.screen.say(translated("this chat is not saved: {error}", error=error))
+
+    def _model_reference(self) -> str:
+        """What finds the model again, from any folder."""
+        is_file = self.model.modelfile is None and Path(self.model.base).is_absolute()
+        return self.model.base if is_file else self.model.name
 
     def _remember(self) -> None:
         if self.history and self.saved:
@@ -249,7 +274,7 @@ class Talk:
         return {
             "system": self.session.system,
             "date": self.session.date,
-            "options": self.changed_options(),
+            "options": self.options.changed(),
         }
 
     # what is known of it
@@ -281,10 +306,6 @@ class Talk:
         """What both sides said, without thoughts and calls."""
         return [message for turn in self.session.turns for message in turn if is_shown(message)]
 
-    def changed_options(self) -> dict[str, object]:
-        """The options that are not at their default, the effort included, as JSON has them."""
-        return {"reasoning": str(self.options.reasoning), **_sampling(self.options)}
-
     def with_effort(self, word: str) -> Effort:
         """The effort that `word` says. Raises BadInput."""
         return self.options.override({"reasoning": word}).reasoning
@@ -292,21 +313,6 @@ class Talk:
 
 def _mapping(value: object) -> dict[str, object]:
     return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _sampling(options: Options) -> dict[str, object]:
-    """The options that are not at their default, as JSON has them."""
-    told: dict[str, object] = {}
-    for name in ("max_tokens", "max_thinking", "num_ctx"):
-        if (value := getattr(options, name)) is not None:
-            told[name] = value
-    default = type(options.sampling)()
-    for name, value in vars(options.sampling).items():
-        if value != getattr(default, name):
-            told[name] = value
-    if options.stop:
-        told["stop"] = list(options.stop)
-    return told
 
 
 def _short(count: int) -> str:

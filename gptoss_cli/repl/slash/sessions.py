@@ -36,7 +36,7 @@ def _as_modelfile(talk: Talk) -> Modelfile:
     """What makes the model as it is now: its base, the options that differ from their default, and what was said."""
     commands = [Instruction("from", talk.model.name if talk.model.modelfile else talk.model.base)]
     commands.append(Instruction("system", talk.session.system or ""))
-    for name, value in talk.changed_options().items():
+    for name, value in talk.options.changed().items():
         for each in value if isinstance(value, list) else [value]:
             commands.append(Instruction("parameter", str(each), name))
     before = [(role, text) for role, text in talk.model.messages]
@@ -76,7 +76,7 @@ def _resume(talk: Talk, text: str) -> None:
     if not text:
         raise BadInput("/resume needs an id or a name", hint="/sessions lists them")
     saved = _history(talk).find(text)
-    talk.resume(saved)
+    talk.resume(saved, _history(talk))
     talk.replay()
     talk.screen.say(translated("goes on with {id}: {title}", id=saved.id, title=saved.name or saved.title[:60]))
     talk.loading.start()
