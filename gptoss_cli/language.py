@@ -69,6 +69,8 @@ CHINESE = {
     "stopped; /continue goes on with the answer, /retry asks again": (
         "已停止；/continue 接續這段回答，/retry 重新回答"
     ),
+    "the model has nothing to add": "模型沒有要補充的",
+    "/continue goes on with the answer": "/continue 接續這段回答",
     "this answer was interrupted; /continue goes on with it": "這段回答中斷了；/continue 可以接續",
     "/retry asks again, /undo forgets the message": "/retry 重新送出，/undo 收回這則訊息",
     "the context is {share} % full: /compact summarizes, /new begins anew": (

@@ -1,12 +1,15 @@
 """Markdown as lines: the same however it is cut, right in Chinese, and nothing in it that a terminal obeys."""
 
 import json
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from gptoss_cli.config import THEMES
+from gptoss_cli.markdown.highlight import choose_theme
 from gptoss_cli.markdown.stream import Growing, whole
 from gptoss_cli.markdown.styled import Line, Span, line_cells, plain
 from gptoss_cli.markdown.wrap import NOT_FIRST, NOT_LAST, wrap
@@ -106,6 +109,24 @@ def test_styles_are_codes_and_colours_can_be_left_out() -> None:
     (line,) = whole("**b** *i* `c`", 40)
     assert sgr(line, colour=True) == "\x1b[1mb\x1b[0m \x1b[3mi\x1b[0m \x1b[36mc\x1b[0m"
     assert sgr(line, colour=False) == "\x1b[1mb\x1b[0m \x1b[3mi\x1b[0m c"
+
+
+@pytest.fixture
+def theme() -> Iterator[Callable[[str], None]]:
+    yield choose_theme
+    choose_theme("terminal")
+
+
+def test_code_has_the_colours_of_its_theme(theme: Callable[[str], None]) -> None:
+    code = "```python\ndef f(): pass\n```"
+    for name in THEMES:
+        theme(name)
+        assert plain(whole(code, 40)[1]) == "def f(): pass"
+    theme("monokai")
+    assert sgr(whole(code, 40)[1], colour=True).startswith("\x1b[38;5;81mdef\x1b[0m")  # #66d9ef: the nearest of 256
+    assert sgr(whole(code, 40)[1], colour=False) == "def f(): pass"
+    theme("plain")
+    assert sgr(whole(code, 40)[1], colour=True) == "def f(): pass"
 
 
 def test_code_has_the_colours_of_its_language_only() -> None:

@@ -31,6 +31,16 @@ def what_is_wrong_is_said_and_the_prompt_comes_back(chat: Chat) -> None:
     assert "unknown model nope" in chat.ask("/load nope")
 
 
+def an_answer_that_is_cut_goes_on(chat: Chat) -> None:
+    chat.ask("/new")
+    chat.ask("/set parameter max_tokens 5")
+    told = chat.ask("hello")
+    assert "answer cut at 5 tokens (/set parameter max_tokens)" in told
+    assert "/continue goes on" in told
+    chat.ask("/set parameter max_tokens 100")
+    assert "gpt-oss" in chat.ask("/continue")
+
+
 def several_lines_are_one_message(chat: Chat) -> None:
     chat.type("hello")
     chat.wait_for_typed("hello")
@@ -104,6 +114,7 @@ def test_a_chat_from_its_first_prompt_to_its_end(gptoss: Gptoss, home: Path, tmp
         a_question_in_chinese_is_answered(chat)
         the_level_is_set_shown_and_used(chat)
         what_is_wrong_is_said_and_the_prompt_comes_back(chat)
+        an_answer_that_is_cut_goes_on(chat)
         several_lines_are_one_message(chat)
         a_paste_of_500_lines_is_a_chip_and_one_message(chat)
         every_command_answers(chat)

@@ -27,14 +27,13 @@ def shown(
     *,
     out: bool = False,
     err: bool = False,
-    show_thinking: bool = False,
-    hide_thinking: bool = False,
+    thinking: str = "line",
     quiet: bool = False,
     environment: dict[str, str] | None = None,
 ) -> tuple[str, str]:
     streams = Stream(out), Stream(err)
     screen = Screen(*streams, {"TERM": "xterm", "LANG": "C.UTF-8"} | (environment or {}), quiet)
-    Viewer(screen, show_thinking=show_thinking, hide_thinking=hide_thinking).show(events)
+    Viewer(screen, thinking=thinking).show(events)
     return streams[0].getvalue(), streams[1].getvalue()
 
 
@@ -69,21 +68,21 @@ def test_no_line_is_left_half_drawn() -> None:
 
 
 def test_thoughts_are_shown_when_asked_for_and_never_on_stdout() -> None:
-    assert shown(reply(thought="deep"), show_thinking=True) == ("Hi\n", "deep\ngptoss: something\n")
-    out, err = shown(reply(thought="deep"), err=True, show_thinking=True)
+    assert shown(reply(thought="deep"), thinking="show") == ("Hi\n", "deep\ngptoss: something\n")
+    out, err = shown(reply(thought="deep"), err=True, thinking="show")
     assert out == "Hi\n"
     assert "\x1b[2mdeep\x1b[0m\n" in err
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_colour_where_none_is_wanted(environment: dict[str, str]) -> None:
-    _, err = shown(reply(thought="deep"), err=True, show_thinking=True, environment=environment)
+    _, err = shown(reply(thought="deep"), err=True, thinking="show", environment=environment)
     assert "\x1b[2m" not in err
     assert "deep\n" in err
 
 
 def test_hidden_thoughts_leave_no_sign() -> None:
-    out, err = shown(reply(), err=True, show_thinking=True, hide_thinking=True)
+    out, err = shown(reply(), err=True, thinking="hide")
     assert out == "Hi\n"
     assert "Thought" not in err
     assert "Thinking" not in err
@@ -119,7 +118,7 @@ HOSTILE = {
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_that_a_terminal_obeys_reaches_it_however_it_is_split(text: str) -> None:
     assert safe(text) == HOSTILE[text]
-    out, err = shown(reply(text, text), out=True, err=True, show_thinking=True, environment={"NO_COLOR": "1"})
+    out, err = shown(reply(text, text), out=True, err=True, thinking="show", environment={"NO_COLOR": "1"})
     assert out.rstrip("\n") == HOSTILE[text].rstrip("\n")
     assert "\x1b" not in err.replace("\r\x1b[K", "")
     assert shown(reply(text))[0].rstrip("\n") == text.rstrip("\n")  # a pipe gets it as it is

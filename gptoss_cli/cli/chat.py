@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,7 +53,7 @@ def chat(
     if saved is not None and model is not None:
         raise BadInput(f"the chat that goes on has its own model; leave {model} out", hint="/load changes it later")
     here = Opened(places, screen, flags, saves=not no_save)
-    view = {"thinking": show_thinking, "markdown": markdown == "auto", "verbose": verbose}
+    view = {"markdown": markdown == "auto", "verbose": verbose} | ({"thinking": "show"} if show_thinking else {})
     here.talk(
         here.model(saved.model if saved else model), view, history, saved, prompts.system_text(system), file or []
     )
@@ -88,12 +88,13 @@ class Opened:
         self._cpu_moe, self._force = cpu_moe, force
         self._library = Library(places.data, places.cache)
         self._file = read_file(places.config_file)
-        self._saves = saves and Settings.resolve(flags={}, environment=os.environ, preset={}, file=self._file).save
+        self._general = Settings.resolve(flags={}, environment=os.environ, preset={}, file=self._file)
+        self._saves = saves and self._general.save
 
     def talk(
         self,
         model: Model,
-        view: Mapping[str, bool],
+        view: Mapping[str, Any],
         history: History,
         saved: Saved | None = None,
         system: str | None = None,
@@ -101,7 +102,7 @@ class Opened:
     ) -> None:
         """The chat with `model`, until the user leaves.
 
-        view: what the user wants to see, as repl.talk.View has it.
+        view: what the flags say of repl.talk.View; the rest is as the settings have it.
         """
         from gptoss_cli import repl  # 0.1 s, most of it prompt_toolkit
         from gptoss_cli.repl import talk as talking
@@ -113,7 +114,7 @@ class Opened:
             output.statistics,
             history if self._saves else None,
             model,
-            talking.View(**view),
+            talking.View(**{"thinking": self._general.thinking, "history": self._general.history, **view}),
             system,
             self._cpu_moe,
             self._force,

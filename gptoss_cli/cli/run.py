@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -79,10 +79,12 @@ def run(
     default answers. A lone - is another place for standard input. The answer goes to stdout, all else to stderr.
     With -c the model is that of the chat, and all words are the prompt. Without a prompt, a terminal gets a chat.
     """
-    form = _Form(out, as_json, as_jsonl, markdown, verbose, show_thinking, hide_thinking)
+    places = Places.of(os.environ)
+    defaults = read_file(places.config_file)
+    thinking = "hide" if hide_thinking else "show" if show_thinking else None
+    form = _Form(out, as_json, as_jsonl, markdown, verbose, _seen({"thinking": thinking}, defaults).thinking)
     form.check()
     screen = Screen(sys.stdout, sys.stderr, os.environ, quiet)
-    places = Places.of(os.environ)
     flags = {
         "reasoning": reasoning,
         "max_thinking": max_thinking,
@@ -99,7 +101,6 @@ def run(
         "header_guard": None if header_guard else False,
     }
     library = Library(places.data, places.cache)
-    defaults = read_file(places.config_file)
     name, rest = _model_and_words(model, words or [])
     if not (rest or file or no_stdin or last or save or quiet or form.is_for_programs) and can_chat():  # as in Ollama
         here = Opened(places, screen, flags, cpu_moe=cpu_moe, force=force)
@@ -154,8 +155,7 @@ class _Form:
     as_jsonl: bool
     markdown: str
     verbose: bool
-    show_thinking: bool
-    hide_thinking: bool
+    thinking: str
 
     def check(self) -> None:
         """Raises BadInput for what does not go together, and a file that cannot be written."""
@@ -171,20 +171,14 @@ class _Form:
         return bool(self.as_json or self.as_jsonl or self.out)
 
     @property
-    def view(self) -> dict[str, bool]:
+    def view(self) -> dict[str, Any]:
         """The same for a chat."""
-        return {
-            "thinking": self.show_thinking,
-            "hide_thinking": self.hide_thinking,
-            "verbose": self.verbose,
-            "markdown": self.markdown != "never",
-        }
+        return {"thinking": self.thinking, "verbose": self.verbose, "markdown": self.markdown != "never"}
 
     def viewer(self, screen: Screen, started: float) -> Viewer:
         return Viewer(
             screen,
-            show_thinking=self.show_thinking,
-            hide_thinking=self.hide_thinking,
+            thinking=self.thinking,
             show_answer=not self.is_for_programs,
             page=None if self.is_for_programs else screen.page(self.markdown),
             started=started,
@@ -212,6 +206,11 @@ class _Form:
         if self.verbose:
             for line in output.statistics(shown):
                 print(line, file=sys.stderr)
+
+
+def _seen(flags: dict[str, object], file: dict[str, object]) -> Settings:
+    """What is in force whatever the model is."""
+    return Settings.resolve(flags=flags, environment=os.environ, preset={}, file=file)
 
 
 def _model_and_words(model: str | None, words: list[str]) -> tuple[str | None, list[str]]:

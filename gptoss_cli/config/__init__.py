@@ -22,9 +22,15 @@ ENVIRONMENT_PREFIX = "GPTOSS_"  # GPTOSS_MODEL, GPTOSS_REASONING, GPTOSS_TEMPERA
 FILE, DEFAULT = "config.toml", "default"
 
 COLOURS = ("auto", "always", "never")
-CHOICES = {"colour": COLOURS, "language": LANGUAGES}
+THINKING = ("line", "show", "hide")
+# colours of code: the terminal's own, none, or a style of Pygments
+THEMES = (
+    "terminal", "plain", "default", "friendly", "vs", "monokai", "dracula", "nord", "one-dark", "github-dark",
+    "gruvbox-dark", "gruvbox-light", "solarized-dark", "solarized-light",
+)  # fmt: skip
+CHOICES = {"colour": COLOURS, "language": LANGUAGES, "theme": THEMES, "thinking": THINKING}
 OF_MODELS = tuple(sorted(NAMES | set(LOADING)))  # what a table [models.NAME] may set
-SWITCHES = ("save",)
+SWITCHES = ("save", "history")
 SETTINGS = ("model", *OF_MODELS, *CHOICES, *SWITCHES)
 SPELLINGS = {"color": "colour", "num_predict": "max_tokens", "num_gpu": "gpu_layers", "num_thread": "threads"}
 
@@ -68,7 +74,8 @@ class Settings:
 
     An origin is what a user can change: `--temperature`, `GPTOSS_TEMPERATURE`, `NO_COLOR`, `preset zh`,
     `config.toml [models.zh]`, `config.toml`. model: the default one. gpu_layers, threads: None is the engine's choice.
-    save: whether chats are kept.
+    theme: of the code in answers. thinking: one line, the thoughts themselves, or no sign of them. save: whether chats
+    are kept; history: whether what is typed in them is.
     """
 
     model: str | None
@@ -78,7 +85,10 @@ class Settings:
     threads: int | None = None
     colour: str = COLOURS[0]
     language: str = AUTO
+    theme: str = THEMES[0]
+    thinking: str = THINKING[0]
     save: bool = True
+    history: bool = True
 
     @classmethod
     def resolve(

@@ -1,5 +1,7 @@
 """Code in colours, by pygments. Each line stays as it is."""
 
+# The theme is one for the process, as the colour and the language are.
+
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,17 +30,27 @@ STYLES = {
 }
 
 
+_theme = "terminal"
+
+
+def choose_theme(name: str) -> None:
+    """`terminal`: the terminal's own eight colours; `plain`: none; else the name of a style that pygments has."""
+    global _theme
+    _theme = name
+
+
 def highlighted(code: str, language: str) -> list[Line]:
     """The lines of `code`; uncoloured for a language that is not known."""
     code = code.removesuffix("\n")
-    lexer = _lexer(language.lower()) if language and len(code) <= LONGEST else None
+    lexer = _lexer(language.lower()) if language and len(code) <= LONGEST and _theme != "plain" else None
     if lexer is None:
         return [(Span(line),) if line else () for line in code.split("\n")]
     lines: list[list[Span]] = [[]]
     for kind, text in lexer.get_tokens(code):
         first, *others = text.split("\n")
-        lines[-1].append(Span(first, _style(kind)))
-        lines += [[Span(other, _style(kind))] for other in others]
+        style = _style(kind, _theme)
+        lines[-1].append(Span(first, style))
+        lines += [[Span(other, style)] for other in others]
     return [joined(line) for line in lines[: code.count("\n") + 1]]
 
 
@@ -54,7 +66,13 @@ def _lexer(language: str) -> "Lexer | None":
 
 
 @lru_cache
-def _style(kind: Any) -> Style:  # Any: a pygments token type
+def _style(kind: Any, theme: str) -> Style:  # Any: a pygments token type
+    if theme != "terminal":
+        from pygments.styles import get_style_by_name
+
+        found = get_style_by_name(theme).style_for_token(kind)
+        colour = f"#{found['color']}" if found["color"] else None
+        return Style(bool(found["bold"]), bool(found["italic"]), bool(found["underline"]), colour=colour)
     name = str(kind)
     while name != "Token":
         if name in STYLES:

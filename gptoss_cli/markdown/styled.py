@@ -9,7 +9,7 @@ from gptoss_cli.units import cells
 
 @dataclass(frozen=True)
 class Style:
-    """How text looks. colour: one of the terminal's own eight by name (`cyan`), so that it fits every theme."""
+    """How text looks. colour: one of the terminal's own eight by name (`cyan`), or `#rrggbb`."""
 
     bold: bool = False
     italic: bool = False

@@ -14,6 +14,7 @@ from gptoss_cli.repl.completion import SlashCompleter, Words
 from gptoss_cli.repl.prompt import Prompt
 from gptoss_cli.repl.slash import Again, Command, Leave, find, sessions, setting, split, turns, unquoted
 from gptoss_cli.repl.talk import Talk
+from gptoss_cli.repl.wording import in_chat
 
 HELP = Command("/help", "/help, /?", "this list; /? shortcuts, /? set and /? show tell more", lambda _talk, _text: None)
 COMMANDS = (*setting.COMMANDS, *turns.COMMANDS, *sessions.COMMANDS, HELP)
@@ -105,7 +106,7 @@ class Repl:
         self._talk.send(message)
 
     def _complain(self, error: GptossError) -> None:
-        self._talk.screen.complain(error)
+        self._talk.screen.complain(GptossError(in_chat(str(error)), hint=error.hint and in_chat(error.hint)))
         turns = self._talk.session.turns
         if turns and turns[-1][-1].role is Role.USER:
             self._talk.screen.say(translated("/retry asks again, /undo forgets the message"))

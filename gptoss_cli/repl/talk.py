@@ -17,9 +17,10 @@ from gptoss_cli.history.journal import Journal
 from gptoss_cli.language import translated
 from gptoss_cli.library import Library
 from gptoss_cli.library.model import Model
-from gptoss_cli.messages import Done, Effort, Event, Message, Role
+from gptoss_cli.messages import Done, Effort, Event, Message, Notice, Role
 from gptoss_cli.repl.keyboard import silent_keys
 from gptoss_cli.repl.loading import Loading
+from gptoss_cli.repl.wording import in_chat
 from gptoss_cli.session import NEARLY_FULL, Session
 from gptoss_cli.terminal import Screen, Shown, Viewer
 from gptoss_cli.terminal.page import Page
@@ -34,8 +35,7 @@ Statistics = Callable[[Shown], list[str]]
 class View:
     """What the user wants to see of a reply."""
 
-    thinking: bool = False
-    hide_thinking: bool = False  # not even a sign of them
+    thinking: str = "line"  # as terminal.Viewer has it
     verbose: bool = False
     wordwrap: bool = True
     markdown: bool = True
@@ -209,17 +209,19 @@ class Talk:
         """Show a reply. Ctrl-C stops it and keeps the part; what else ends it is raised when the screen is tidy."""
         view = Viewer(
             self.screen,
-            show_thinking=self.view.thinking,
-            hide_thinking=self.view.hide_thinking,
+            thinking=self.view.thinking,
             page=self._page(),
             started=time.monotonic(),
         )
         self.shown = view.shown
         try:
             with silent_keys(self.screen), closing(events):  # type: ignore[type-var]
-                view.show(events)
+                view.show(map(_in_chat, events))
         except KeyboardInterrupt:
             self.screen.say(translated("stopped; /continue goes on with the answer, /retry asks again"))
+        else:
+            if (said := self.messages()) and said[-1].role is Role.ASSISTANT and not said[-1].complete:
+                self.screen.say(translated("/continue goes on with the answer"))
         finally:
             self.options = self.session.options
             self._note(view.shown)
@@ -267,8 +269,15 @@ class Talk:
         return self.model.base if is_file else self.model.name
 
     def _remember(self) -> None:
-        if self.history and self.saved:
-            self.history.change(self.saved.id, settings=self._settings())
+        if self.history and (saved := self.current()):
+            self.history.change(saved.id, settings=self._settings())
+
+    def current(self) -> Saved | None:
+        """The saved session that this chat goes to: a copy, once somebody else goes on with it."""
+        recorder = self.session.recorder
+        if self.history and self.saved and isinstance(recorder, Journal) and recorder.id != self.saved.id:
+            self.saved = self.history.find(recorder.id)
+        return self.saved
 
     def _settings(self) -> dict[str, object]:
         return {
@@ -309,6 +318,10 @@ class Talk:
     def with_effort(self, word: str) -> Effort:
         """The effort that `word` says. Raises BadInput."""
         return self.options.override({"reasoning": word}).reasoning
+
+
+def _in_chat(event: Event) -> Event:
+    return Notice(in_chat(event.text)) if isinstance(event, Notice) else event
 
 
 def _mapping(value: object) -> dict[str, object]:

@@ -148,20 +148,18 @@ class Viewer:
         self,
         screen: Screen,
         *,
-        show_thinking: bool = False,
-        hide_thinking: bool = False,
+        thinking: str = "line",
         show_answer: bool = True,
         page: Page | None = None,
         started: float | None = None,
     ) -> None:
-        """show_thinking: the thoughts themselves; hide_thinking: not even a sign of them, and it wins.
+        """thinking: `show` the thoughts themselves, a live `line` that becomes their time, or `hide` even that.
 
         page: draws the answer as Markdown; without one it is written as it is. started: what the times of `Shown`
         count from, by time.monotonic; None is now.
         """
         self._screen = screen
-        self._show_thinking = show_thinking and not hide_thinking
-        self._hide_thinking = hide_thinking
+        self._thinking = thinking
         self._show_answer = show_answer
         self._page = page
         self._line = _LiveLine(screen)
@@ -215,7 +213,7 @@ class Viewer:
         return time.monotonic() - self._started
 
     def _thought_s(self) -> float | None:
-        if self.shown.thinking_at is None or self._show_thinking or self._hide_thinking:
+        if self.shown.thinking_at is None or self._thinking != "line":
             return None
         end = self.shown.answer_at if self.shown.answer_at is not None else self.shown.ended_at
         return end - self.shown.thinking_at
@@ -235,11 +233,11 @@ class Viewer:
         if self.shown.thinking_at is None:
             self.shown.thinking_at = self._now()
         self.shown.thinking += text
-        if self._show_thinking:
+        if self._thinking == "show":
             self._line.clear()
             self._screen.dim(text)
             self._aside = not text.endswith("\n")
-        elif not self._hide_thinking:
+        elif self._thinking == "line":
             self._line.thinking(self._now() - self.shown.thinking_at)
 
     def _remark(self, text: str) -> None:

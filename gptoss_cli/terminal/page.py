@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TextIO
 
 from gptoss_cli.markdown.stream import Growing
@@ -16,6 +17,7 @@ CLEAR_BELOW = "\x1b[J"
 
 # ECMA-48, 8.3.117 SGR
 COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
+CUBE = (0, 95, 135, 175, 215, 255)  # the steps of each part in xterm's 256 colours
 
 Size = Callable[[], tuple[int, int]]
 
@@ -95,8 +97,26 @@ def _styled(span: Span, colour: bool) -> str:
     text, style = safe(span.text), span.style
     codes = [code for code, on in zip((1, 2, 3, 4, 9), _attributes(style), strict=True) if on]
     if colour and style.colour:
-        codes.append(COLOURS[style.colour])
+        codes += _colour_codes(style.colour)
     return f"\x1b[{';'.join(map(str, codes))}m{text}\x1b[0m" if codes and text else text
+
+
+@cache
+def _colour_codes(colour: str) -> tuple[int, ...]:
+    """The foreground: one of eight, or the nearest in the 6 x 6 x 6 cube and the 24 greys that most terminals have."""
+    if not colour.startswith("#"):
+        return (COLOURS[colour],)
+    rgb = tuple(bytes.fromhex(colour[1:]))
+    cube = [min(range(6), key=lambda step: abs(CUBE[step] - part)) for part in rgb]
+    grey = min(range(24), key=lambda step: abs(8 + 10 * step - sum(rgb) / 3))
+    as_cube, as_grey = [CUBE[step] for step in cube], [8 + 10 * grey] * 3
+    if _distance(as_grey, rgb) < _distance(as_cube, rgb):
+        return 38, 5, 232 + grey
+    return 38, 5, 16 + 36 * cube[0] + 6 * cube[1] + cube[2]
+
+
+def _distance(one: Sequence[int], other: Sequence[int]) -> int:
+    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
 
 
 def _attributes(style: Style) -> tuple[bool, ...]:

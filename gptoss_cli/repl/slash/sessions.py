@@ -6,7 +6,7 @@ from pathlib import Path
 from gptoss_cli.errors import BadInput
 from gptoss_cli.files import check_writable, write_whole
 from gptoss_cli.history import History, Saved
-from gptoss_cli.history.export import FORMATS, exported
+from gptoss_cli.history.export import FORMATS, exported, is_shown
 from gptoss_cli.language import translated
 from gptoss_cli.modelfile import Command as Instruction
 from gptoss_cli.modelfile import Modelfile
@@ -30,17 +30,22 @@ def _save(talk: Talk, text: str) -> None:
         raise BadInput("/save needs a name for the model", hint="/save NAME; then: gptoss run NAME")
     talk.library.create(text, _as_modelfile(talk), Path.cwd())
     talk.screen.say(translated("saved as {name}: gptoss run {name}", name=text))
+    if talk.session.left_out:
+        talk.screen.say(f"without the {talk.session.left_out} oldest turns, which the model is not told any more")
 
 
 def _as_modelfile(talk: Talk) -> Modelfile:
-    """What makes the model as it is now: its base, the options that differ from their default, and what was said."""
+    """What makes the model as it is now: its base, options that differ from the default, what the model is told.
+
+    After /compact that is the summary; turns that a full context has left out would not fit there, either.
+    """
     commands = [Instruction("from", talk.model.name if talk.model.modelfile else talk.model.base)]
     commands.append(Instruction("system", talk.session.system or ""))
     for name, value in talk.options.changed().items():
         for each in value if isinstance(value, list) else [value]:
             commands.append(Instruction("parameter", str(each), name))
     before = [(role, text) for role, text in talk.model.messages]
-    said = [(str(message.role), message.text) for message in talk.messages()]
+    said = [(str(each.role), each.text) for turn in talk.session.seen for each in turn if is_shown(each)]
     commands += [Instruction("message", text, role) for role, text in (*before, *said) if text]
     return Modelfile(tuple(commands))
 
@@ -59,15 +64,16 @@ def _history(talk: Talk) -> History:
 
 def _saved(talk: Talk) -> Saved:
     _history(talk)
-    if talk.saved is None:
+    if (saved := talk.current()) is None:
         raise BadInput("nothing has been said yet")
-    return talk.saved
+    return saved
 
 
 def _sessions(talk: Talk, text: str) -> None:
     no_more(text, "/sessions")
+    current = talk.current()
     for each in _history(talk).sessions(MOST_LISTED):
-        mark = "*" if talk.saved and each.id == talk.saved.id else " "
+        mark = "*" if current and each.id == current.id else " "
         called = f"{each.name}: {each.title}" if each.name else each.title
         talk.screen.tell(f"{mark} {each.id}  {each.changed[:16].replace('T', ' ')}  {each.model}  {called}")
 

@@ -14,6 +14,11 @@ from gptoss_cli.options import NAMES
 from gptoss_cli.repl.slash import Command, no_more, unquoted
 from gptoss_cli.repl.talk import Talk
 
+THINKING = {
+    "show": "thoughts are shown",
+    "line": "thoughts are one line; /thoughts unfolds them",
+    "hide": "there is no sign of thoughts; /thoughts shows them",
+}
 PARAMETERS = sorted(NAMES - preset.NO_PARAMETERS - {"reasoning"} | set(preset.SAME_THING))
 
 
@@ -67,10 +72,10 @@ def _system(talk: Talk, text: str) -> None:
 
 
 def _thinking(talk: Talk, text: str) -> None:
-    if text not in ("show", "hide"):
-        raise BadInput(f"/set thinking is show or hide, not {text!r}")
-    talk.view.thinking = text == "show"
-    talk.screen.say("thoughts are shown" if talk.view.thinking else "thoughts are one line; /thoughts unfolds them")
+    if text not in THINKING:
+        raise BadInput(f"/set thinking is show, line or hide, not {text!r}")
+    talk.view.thinking = text
+    talk.screen.say(THINKING[text])
 
 
 def _switch(name: str, command: str, value: bool, said: str) -> Callable[[Talk, str], None]:
@@ -107,7 +112,7 @@ def _set_words(_talk: Talk, given: Sequence[str]) -> Iterable[str]:
         case ["parameter"]:
             return PARAMETERS
         case ["thinking"]:
-            return ("show", "hide")
+            return THINKING
     return ()
 
 

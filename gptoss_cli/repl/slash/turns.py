@@ -42,6 +42,8 @@ def _edit(talk: Talk, text: str) -> None:
 def _continue(talk: Talk, text: str) -> None:
     no_more(text, "/continue")
     talk.show(talk.session.resume())
+    if talk.shown.done and not talk.shown.answer:
+        talk.screen.say(translated("the model has nothing to add"))
 
 
 def _copy(talk: Talk, text: str) -> None:
