@@ -30,7 +30,9 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True)
 class Timings:
-    """What one generation took. evaluated + reused = tokens of the prompt; finish: `stop`, `length` or `context`."""
+    """What one generation took. evaluated + reused = tokens of the prompt; restored: those of the reused that came back
+    from a kept state. finish: `stop`, `length` or `context`.
+    """
 
     evaluated: int
     reused: int

@@ -225,6 +225,7 @@ class Talk:
         finally:
             self.options = self.session.options
             self._note(view.shown)
+            self.session.settle()
         if self.view.verbose:
             for line in self.statistics(view.shown):
                 self.screen.dim(f"{line}\n")
