@@ -61,6 +61,10 @@ class LocalChat:
         """
         self.engine.prepare(render(conversation, self.tokenizer, next_role=None))
 
+    def keep(self, name: str) -> None:
+        """Keep what was read last for another process that goes on with it, under the session's id."""
+        self.engine.keep(name)
+
     def count(self, conversation: Conversation) -> int:
         """How many tokens a prompt of `conversation` has."""
         return len(render(conversation, self.tokenizer).tokens)

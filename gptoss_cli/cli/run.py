@@ -122,6 +122,7 @@ def run(
         cpu_moe=cpu_moe,
         force=force,
         threads=settings.threads,
+        prompt_cache=settings.prompt_cache,
     )
     with closing(opened), closing(saving):
         asked = time.monotonic()

@@ -9,11 +9,15 @@ from gptoss_cli.engine import EngineInfo, Step, Timings, Token, binding
 from gptoss_cli.engine.guide import Walk
 from gptoss_cli.engine.kv import UBATCH, Cache, Kept
 from gptoss_cli.engine.sampler import Sampler
+from gptoss_cli.engine.shelf import Whole
+from gptoss_cli.engine.states import PREFIX, SESSION
 from gptoss_cli.errors import EngineError, GptossError
 from gptoss_cli.options import Sampling
 from gptoss_cli.prompt import Guide, Prompt
 
 STEP_INTERVAL_S = 0.1
+KEPT_FROM, KEPT_FROM_S = 256, 0.25  # ids, or what it takes to read them: less is not worth a file
+SESSION_WINDOWS = 4  # to go back so many marks after the session was opened again
 
 Item = Token | Step | Timings | Exception
 
@@ -43,6 +47,19 @@ class Preparation:
     cancelled: bool = False
 
 
+@dataclass
+class Keeping:
+    """What is held goes to the disk under a name."""
+
+    name: str
+
+
+def keep(held: "Loaded", job: Keeping) -> None:
+    """Keep the state of a session that may go on in another process, when reading it again would take a while."""
+    if held.cache.states and len(held.cache.ids) >= KEPT_FROM:
+        held.cache.states.put(held.cache.whole(SESSION_WINDOWS), SESSION, job.name)
+
+
 def prepare(held: "Loaded", job: Preparation) -> None:
     """Read the prompt of `job` as far as it comes. What fails here is told by the next reply."""
     if job.cancelled:
@@ -65,6 +82,12 @@ class Loaded:
     cache: Cache
     info: EngineInfo
     load_s: float  # until the first generation reports it
+    prefix: Whole | None = None  # to be kept once nobody waits
+
+    def keep_prefix(self) -> None:
+        prefix, self.prefix = self.prefix, None
+        if prefix and self.cache.states:
+            self.cache.states.put(prefix, PREFIX)
 
     def close(self) -> None:
         self.cache.close()
@@ -81,6 +104,7 @@ class Generation:
         self._walk = Walk(job.guide) if job.guide else None
         self._kept = Kept(0)
         self._evaluated = 0
+        self._begun = 0.0
         self._last_step = time.monotonic()
 
     def run(self) -> Timings:
@@ -116,11 +140,21 @@ class Generation:
             if not model.ends_generation(id):
                 raise EngineError(f"id {id} should end a reply and does not in this model's vocabulary")
 
+    def _note_prefix(self, prompt: Prompt) -> None:
+        """Take the state at the first mark when the next process should not have to read up to there again."""
+        length = len(self._cache.ids)
+        if self._cache.states is None or not prompt.marks or length != prompt.marks[0]:
+            return
+        if length - self._kept.length >= KEPT_FROM or time.perf_counter() - self._begun >= KEPT_FROM_S:
+            self._held.prefix = self._cache.whole(windows=0)
+
     def _read_prompt(self) -> None:
         prompt = self._job.prompt
+        self._begun = time.perf_counter()
         for ids in self._cache.portions(prompt):
             self._decode(ids)
             self._cache.mark(prompt)
+            self._note_prefix(prompt)
             self._evaluated = len(self._cache.ids) - self._kept.length
             self._progress(len(self._cache.ids), len(prompt.tokens))
 

@@ -12,6 +12,7 @@ from gptoss_cli.engine import plan
 from gptoss_cli.engine.binding import Abort, Context, Model, Row
 from gptoss_cli.engine.checkpoints import Checkpoints
 from gptoss_cli.engine.shelf import Shelf, Whole, common, reach
+from gptoss_cli.engine.states import States
 from gptoss_cli.errors import NoAnswer
 from gptoss_cli.prompt import Prompt
 
@@ -31,15 +32,24 @@ class Cache:
     """The one context of a model, and the ids whose state is in it, in order. Belongs to the engine's thread.
 
     num_ctx fixes its length; without it the context starts as short as the prompt allows and grows when it is full.
-    check(n_ctx) is called before there is a context of that length, and raises DoesNotFit.
+    check(n_ctx) is called before there is a context of that length, and raises DoesNotFit. states: what other processes
+    have left.
     """
 
     def __init__(
-        self, model: Model, *, abort: Abort, threads: int, num_ctx: int | None, check: Callable[[int], None]
+        self,
+        model: Model,
+        *,
+        abort: Abort,
+        threads: int,
+        num_ctx: int | None,
+        check: Callable[[int], None],
+        states: States | None = None,
     ) -> None:
         self.ids: list[int] = []
         self.checkpoints = Checkpoints()
         self._shelf = Shelf()
+        self.states = states
         self._context: Context | None = None
         self._model, self._abort, self._threads, self._num_ctx, self._check = model, abort, threads, num_ctx, check
 
@@ -72,10 +82,7 @@ class Cache:
     def _exchange(self, context: Context, wanted: Sequence[int]) -> bool:
         """Hold another state when it saves more of `wanted`; whether it does. What was held goes to the shelf."""
         present = self._reach(wanted)
-        if other := self._shelf.best(wanted):
-            saves = other.reach(wanted)
-            if saves < present + WORTHWHILE or len(other.ids) > self.limit:
-                other = None
+        other = self._better(wanted, present + WORTHWHILE)
         worth = self.checkpoints.best(len(self.ids))
         if worth >= WORTHWHILE and present < worth / 2:
             self._shelf.put(self.whole())
@@ -83,6 +90,16 @@ class Cache:
             return False
         self._shelf.take(other)
         return self._hold(context, other)
+
+    def _better(self, wanted: Sequence[int], least: int) -> Whole | None:
+        """A state from the shelf, or from the disk, that saves at least so many ids of `wanted`."""
+        if (other := self._shelf.best(wanted)) and other.reach(wanted) >= least and len(other.ids) <= self.limit:
+            return other
+        if self.states is None or len(wanted) <= least:
+            return None
+        found = self.states.best(wanted)
+        other = self.states.load(found) if found and found.reach >= least else None
+        return other if other and len(other.ids) <= self.limit else None
 
     def _reach(self, wanted: Sequence[int]) -> int:
         return reach(self.ids, self.checkpoints.lengths(), wanted)
@@ -97,9 +114,9 @@ class Cache:
         return True
 
     def whole(self, windows: int = 8) -> Whole:
-        """All that is held, with the last checkpoints."""
+        """All that is held, with so many of the last checkpoints."""
         assert self._context is not None
-        return Whole(tuple(self.ids), self._context.state(), tuple(self.checkpoints.last(windows)))
+        return Whole(tuple(self.ids), self._context.state(), tuple(self.checkpoints.last(windows)) if windows else ())
 
     def _keep(self, context: Context, wanted: Sequence[int]) -> Kept:
         """Forget what `wanted` does not begin with; how many of its ids are left in the context."""

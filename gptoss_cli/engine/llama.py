@@ -3,16 +3,17 @@
 import threading
 import time
 import weakref
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
 from gptoss_cli import adapters, gguf, weights
 from gptoss_cli.engine import EngineInfo, Enough, Step, Timings, Token, binding, plan
-from gptoss_cli.engine.generation import STEP_INTERVAL_S, Generation, Job, Loaded, Preparation, prepare
+from gptoss_cli.engine.generation import STEP_INTERVAL_S, Generation, Job, Keeping, Loaded, Preparation, keep, prepare
 from gptoss_cli.engine.kv import Cache
 from gptoss_cli.engine.room import Room, Wanted
+from gptoss_cli.engine.states import States, key_of
 from gptoss_cli.errors import EngineError, GptossError
 from gptoss_cli.options import Sampling
 from gptoss_cli.prompt import Guide, Prompt
@@ -27,7 +28,7 @@ class LlamaEngine:
     gpu_layers: on the GPU, the head counted as one; cpu_moe: of so many layers the experts stay in RAM; both as the
     memory plan has them when not given. force: load what does not fit, too. repack makes CPU kernels about 20 % faster
     for a copy of the weights in memory. adapters: LoRAs, in force all the time. One generation at a time, from any
-    thread; in the main one Ctrl-C gets through at once.
+    thread; in the main one Ctrl-C gets through at once. states: the folder of what processes keep for each other.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class LlamaEngine:
         threads: int | None = None,
         repack: bool = False,
         adapters: tuple[Path, ...] = (),
+        states: Path | None = None,
     ) -> None:
-        self._worker = _Worker(path, Wanted(num_ctx, gpu_layers, cpu_moe, force), threads, repack, adapters)
+        self._worker = _Worker(path, Wanted(num_ctx, gpu_layers, cpu_moe, force), threads, repack, adapters, states)
         # also at exit: an interpreter that ends while llama.cpp computes may crash in its destructors
         self._close = weakref.finalize(self, self._worker.close)
         self._worker.start()
@@ -77,6 +79,10 @@ class LlamaEngine:
         """Read `prompt` in the background, so that one that begins with it need not be; what is asked next stops it."""
         self._worker.prepare(Preparation(prompt))
 
+    def keep(self, name: str) -> None:
+        """Write the state of what was read last to the disk, where `name` is a session's; what is asked next waits."""
+        self._worker.keep(Keeping(name))
+
     def close(self) -> None:
         """Stop what runs, the load included, and free the model. Idempotent; on a CPU it takes milliseconds."""
         self._close()
@@ -110,12 +116,18 @@ class _Worker(threading.Thread):
     """The engine's thread. It alone calls llama.cpp; a daemon, because `close` at exit ends it in order."""
 
     def __init__(
-        self, path: Path, wanted: Wanted, threads: int | None, repack: bool, adapters: tuple[Path, ...]
+        self,
+        path: Path,
+        wanted: Wanted,
+        threads: int | None,
+        repack: bool,
+        adapters: tuple[Path, ...],
+        states: Path | None,
     ) -> None:
         super().__init__(name="engine", daemon=True)
         self._path, self._wanted, self._threads, self._repack = path, wanted, threads, repack
-        self._adapters = adapters
-        self._jobs: SimpleQueue[Job | Preparation | None] = SimpleQueue()
+        self._adapters, self._states = adapters, states
+        self._jobs: SimpleQueue[Job | Preparation | Keeping | None] = SimpleQueue()
         self._lock = threading.Lock()  # guards the next five and which job the abort flag is meant for
         self._taken: Job | None = None  # from submit to release
         self._running: Job | Preparation | None = None  # while it is served
@@ -159,6 +171,12 @@ class _Worker(threading.Thread):
             if self._taken is job:
                 self._taken = None
 
+    def keep(self, keeping: Keeping) -> None:
+        with self._lock:
+            if not self._closing:
+                self._cancel(self._preparing)
+                self._jobs.put(keeping)
+
     def _cancel(self, job: Job | Preparation | None) -> None:
         if job is None:
             return
@@ -194,7 +212,11 @@ class _Worker(threading.Thread):
         finally:
             self.loaded.set()
         while (job := self._jobs.get()) is not None:
-            self._serve(job)
+            if isinstance(job, Keeping):
+                if self._held:
+                    keep(self._held, job)
+            else:
+                self._serve(job)
         held, self._held = self._held, None
         if held:
             held.close()
@@ -220,9 +242,25 @@ class _Worker(threading.Thread):
             self._abort = abort
         devices = binding.devices()
         threads = self._threads or plan.threads(room.shape.weight_bytes)
-        cache = Cache(model, abort=abort, threads=threads, num_ctx=self._wanted.num_ctx, check=room.check_context)
+        cache = Cache(
+            model,
+            abort=abort,
+            threads=threads,
+            num_ctx=self._wanted.num_ctx,
+            check=room.check_context,
+            states=self._states_of(devices),
+        )
         info = EngineInfo(str(self._path), 0, model.n_ctx_train, model.n_vocab, model.n_layer, devices)
         return Loaded(model, cache, info, time.perf_counter() - started)
+
+    def _states_of(self, devices: Sequence[str]) -> States | None:
+        """What belongs to this model on this machine: a state depends on all of this, and on no more."""
+        if self._states is None:
+            return None
+        files = [header.path for header in weights.headers(self._path)]
+        return States(
+            self._states, key_of([*files, *self._adapters], binding.VERSION, binding.LLAMA_VERSION.decode(), *devices)
+        )
 
     def _check_adapters(self) -> None:
         """Says more than llama.cpp, and what would end the process does not reach it."""
@@ -253,6 +291,8 @@ class _Worker(threading.Thread):
         try:
             if isinstance(job, Job):
                 job.out.put(self._result(job))
+                if self._held:
+                    self._held.keep_prefix()
             elif self._held:
                 prepare(self._held, job)
         except Exception as error:  # the caller's thread shows it, a bug of ours with its traceback

@@ -9,6 +9,7 @@ from gptoss_cli import finds, gguf, names, preset, vocabulary, weights
 from gptoss_cli.chat import LocalChat
 from gptoss_cli.downloads import Downloads
 from gptoss_cli.engine.llama import LlamaEngine
+from gptoss_cli.engine.states import FOLDER
 from gptoss_cli.errors import BadInput, ModelNotFound
 from gptoss_cli.hub import cache
 from gptoss_cli.hub.api import Source
@@ -105,11 +106,12 @@ class Library:
         cpu_moe: int | None = None,
         force: bool = False,
         threads: int | None = None,
+        prompt_cache: bool = True,
     ) -> LocalChat:
         """A chat with `model`; loading goes on in the background. Close it.
 
-        force: try to load what does not fit in memory. Raises BadInput for a file that is not a usable gpt-oss GGUF,
-        ModelNotFound for an adapter that is gone.
+        force: try to load what does not fit in memory. prompt_cache: keep on disk what was read, for the next process.
+        Raises BadInput for a file that is not a usable gpt-oss GGUF, ModelNotFound for an adapter that is gone.
         """
         weights.check_usable(gguf.Header.read(model.weights))
         if problem := _gone(model.name, model.adapters):
@@ -122,6 +124,7 @@ class Library:
             force=force,
             threads=threads or model.threads,
             adapters=model.adapters,
+            states=self._cache / FOLDER if prompt_cache and self._cache else None,
         )
         return LocalChat(engine, vocabulary.load(model.weights, self._cache), num_ctx)
 

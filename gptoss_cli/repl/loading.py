@@ -80,6 +80,10 @@ class Loading:
         if self._chat:
             self._chat.settle(conversation)
 
+    def keep(self, name: str) -> None:
+        if self._chat:
+            self._chat.keep(name)
+
     def count(self, conversation: Conversation) -> int:
         return self.chat().count(conversation)
 

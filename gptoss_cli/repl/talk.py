@@ -86,6 +86,7 @@ class Talk:
             cpu_moe=self.cpu_moe,
             force=self.force,
             threads=settings.threads,
+            prompt_cache=settings.prompt_cache and self.history is not None,
         )
         return Loading(opened, lambda: self.redraw())
 
@@ -189,6 +190,8 @@ class Talk:
         self._remember()
 
     def close(self) -> None:
+        if saved := self.current():
+            self.loading.keep(saved.id)
         self.loading.close()
         if self.history:
             self.history.close()
