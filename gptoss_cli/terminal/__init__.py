@@ -10,6 +10,8 @@ from typing import TextIO
 
 from gptoss_cli.errors import GptossError
 from gptoss_cli.language import translated
+from gptoss_cli.markdown.styled import Span, plain
+from gptoss_cli.markdown.wrap import wrap
 from gptoss_cli.messages import Channel, Delta, Done, Event, Message, Notice, Progress
 from gptoss_cli.terminal.page import Page
 from gptoss_cli.terminal.text import safe as safe
@@ -113,14 +115,22 @@ class Screen:
     def complain(self, error: GptossError) -> None:
         """What went wrong, and what to do."""
         for line in (f"gptoss: {error}", *([f"  {error.hint}"] if error.hint else [])):
-            self.err.write(safe(line) + "\n")
+            self.err.write(self._folded(safe(line)) + "\n")
         self.err.flush()
 
     def say(self, text: str) -> None:
         """A line for the user, on stderr."""
         if not self.quiet:
-            self.err.write(f"gptoss: {safe(text)}\n")
+            self.err.write(self._folded(f"gptoss: {safe(text)}") + "\n")
             self.err.flush()
+
+    def _folded(self, line: str) -> str:
+        """`line` broken between words where a terminal would break it anywhere; what follows is indented."""
+        columns = self.size()[0]
+        if not self.live or cells(line) <= columns:
+            return line
+        first = line[: len(line) - len(line.lstrip())]
+        return first + "\n  ".join(map(plain, wrap([Span(line.strip())], columns - 2)))
 
     def dim(self, text: str) -> None:
         text = safe(text) if self.err_is_terminal else text
