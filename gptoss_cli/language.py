@@ -16,7 +16,9 @@ CHINESE = {
     "Converting": "轉換",
     "Thinking {seconds:.0f}s {dot} {tokens} tok": "思考 {seconds:.0f} 秒 {dot} {tokens} 個詞元",
     "Thought for {seconds:.1f} s": "思考了 {seconds:.1f} 秒",
+    "Waiting for another command": "等待另一個指令",
     # notices
+    "another command uses this model; waiting": "另一個指令正在使用這個模型；等待中",
     "thoughts cut at {count} tokens (--max-thinking)": "思考到 {count} 個詞元為止（--max-thinking）",
     "answer cut at {count} tokens (--max-tokens)": "回答到 {count} 個詞元為止（--max-tokens）",
     "answer cut: the context of {count} tokens is full (--num-ctx)": (

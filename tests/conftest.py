@@ -90,4 +90,5 @@ def process_environment(home: Path) -> dict[str, str]:
         "HF_HOME": str(home / "huggingface"),
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",
+        "GPTOSS_KEEP_ALIVE": "0",  # no process outlives a test, unless the test is about that
     }

@@ -3,7 +3,7 @@
 import threading
 import time
 import weakref
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -62,8 +62,10 @@ class LlamaEngine:
         threads: int | None = None,
         repack: bool = False,
         adapters: tuple[Path, ...] = (),
+        relief: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._worker = _Worker(path, Wanted(num_ctx, gpu_layers, cpu_moe, force), threads, repack, adapters)
+        """relief: as room.Wanted has it; called on the engine's thread."""
+        self._worker = _Worker(path, Wanted(num_ctx, gpu_layers, cpu_moe, force, relief), threads, repack, adapters)
         # also at exit: an interpreter that ends while llama.cpp computes may crash in its destructors
         self._close = weakref.finalize(self, self._worker.close)
         self._worker.start()
@@ -96,6 +98,14 @@ class LlamaEngine:
 
     def prepare(self, prompt: Prompt) -> None:
         """Nothing: without checkpoints there is no state that decoding in the background could make better."""
+
+    def interrupt(self) -> None:
+        """Make the generation that runs, if one does, end soon and return its timings. From any thread."""
+        self._worker.interrupt()
+
+    def fix_context(self, num_ctx: int | None) -> None:
+        """Another fixed length of the context, or none, from the next generation on."""
+        self._worker.num_ctx = num_ctx
 
     def close(self) -> None:
         """Stop what runs, the load included, and free the model. Idempotent; on a CPU it takes milliseconds."""
@@ -134,7 +144,7 @@ class _Worker(threading.Thread):
     ) -> None:
         super().__init__(name="engine", daemon=True)
         self._path, self._wanted, self._threads, self._repack = path, wanted, threads, repack
-        self._adapters = adapters
+        self._adapters, self.num_ctx = adapters, wanted.num_ctx
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = threading.Lock()  # guards the next four and which job the abort flag is meant for
         self._taken: _Job | None = None  # from submit to release
@@ -161,6 +171,11 @@ class _Worker(threading.Thread):
         """Make `job` end soon; harmless when it has ended."""
         with self._lock:
             self._cancel(job)
+
+    def interrupt(self) -> None:
+        with self._lock:
+            if self._taken:
+                self._cancel(self._taken)
 
     def release(self, job: _Job) -> None:
         """The caller is done with `job`, ended or not."""
@@ -268,6 +283,7 @@ class _Worker(threading.Thread):
     def _result(self, job: _Job) -> Timings:
         if self._failure or not self._held:
             raise self._failure or EngineError("the engine is closed")
+        self._held.cache.num_ctx = self.num_ctx
         timings = _Generation(self._held, job).run()
         if self._closing:
             raise EngineError("the engine was closed")
