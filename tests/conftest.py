@@ -13,7 +13,7 @@ from harmony_cases import o200k_pieces
 from gptoss_cli import vocabulary
 from gptoss_cli.harmony.tokenizer import O200K_HARMONY_SIZE, O200K_HARMONY_SPECIALS, Tokenizer
 
-pytest_plugins = ["pulling", "random_model"]
+pytest_plugins = ["pulling", "random_model", "warming"]
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # a shell starts what it puts in the background (`make test &` in a script) with Ctrl-C ignored, and the programs

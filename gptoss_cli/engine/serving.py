@@ -31,6 +31,7 @@ LOOK_S = 0.3  # a request that waits longer is told so
 LARGEST_LOG = 256 * 1024
 BIND_WITHIN_S = 60.0  # the process before this one may have gigabytes to give back
 BACKLOG = 64
+FAILED_STAYS_S = 5.0  # for whoever has started it and has not asked yet
 
 
 def main() -> None:
@@ -98,7 +99,7 @@ class Serving:
         self._queue: deque[_Request] = deque()
         self._running: _Request | None = None
         self._used = time.monotonic()
-        self._loaded = self._ending = self._stopped = False
+        self._loaded = self._failed = self._ending = self._stopped = False
         self._size_bytes = sum(part.stat().st_size for part in weights.parts(Path(load.model)))
         self._engine = engine_here(load, self._relief)
 
@@ -132,6 +133,8 @@ class Serving:
             return request
 
     def _left_s(self) -> float | None:
+        if self._failed:
+            return self._used + FAILED_STAYS_S - time.monotonic()
         return None if self._keep_alive < 0 else self._used + self._keep_alive - time.monotonic()
 
     def _serve(self, request: _Request) -> None:
@@ -178,12 +181,11 @@ class Serving:
         failed = False
         try:
             _ = self._engine.info
-        except Exception:  # whoever has asked for something gets it
+        except Exception:  # whoever asks for something gets it, and ends the process by that
             failed = True
         with self._changed:
-            self._loaded = True
-        if failed:
-            self.end(wire.End(only_idle=True))
+            self._loaded, self._failed = True, failed
+            self._changed.notify_all()
 
     def _wait_for_signal(self) -> None:
         signal.sigwait([signal.SIGTERM])

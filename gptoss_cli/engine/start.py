@@ -15,8 +15,14 @@ from gptoss_cli.engine.llama import LlamaEngine
 # a process of another build is replaced
 BUILD = f"gptoss {gptoss_cli.__version__}, llama-cpp-python {binding.VERSION}, {Path(gptoss_cli.__file__).parent}"
 
-# -P leaves the folder out in which the user happens to be: a json.py there would be imported
-PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); from gptoss_cli.engine.serving import main; main()"
+# -P leaves the folder out in which the user happens to be: a json.py there would be imported. The package is the one
+# that runs here, although another one may be installed
+PROGRAM = """import sys
+sys.path.insert(0, sys.argv.pop(1))
+import gptoss_cli
+del sys.path[0]
+from gptoss_cli.engine.serving import main
+main()"""
 
 
 def engine_here(load: wire.Load, relief: Callable[[], bool] = lambda: False) -> LlamaEngine:

@@ -131,7 +131,7 @@ class Ended:
 class Failure:
     """What went wrong, by the name of its class among ERRORS."""
 
-    kind: str
+    error_class: str
     message: str
     hint: str | None = None
 
@@ -142,7 +142,7 @@ class Failure:
 
     @property
     def error(self) -> GptossError:
-        return ERRORS.get(self.kind, EngineError)(self.message, hint=self.hint)
+        return ERRORS.get(self.error_class, EngineError)(self.message, hint=self.hint)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ LOOK_S = 0.005  # while a process starts
 START_WITHIN_S = 60.0
 MORE_EVERY = 4  # tokens; serving.AHEAD may be on the way
 ATTEMPTS = 3
+MOST_REPLACED = 5  # by one call
 PATIENCE_S = 2.0  # a process that ends may have gigabytes to give back; what takes longer is somebody's reply
 
 
@@ -130,7 +131,8 @@ class WorkerEngine:
                         return self._timings(link)
                     count += 1
                     if count % MORE_EVERY == 0:
-                        link.send(wire.More(MORE_EVERY))
+                        with suppress(Gone):  # why, may still be on the way here
+                            link.send(wire.More(MORE_EVERY))
                 case Step() as step:
                     yield step
                 case wire.Ended(timings, info):
@@ -170,6 +172,7 @@ class WorkerEngine:
     def _reached(self) -> Generator[Step, None, Link]:
         """A connection to a process that is right, which is started if need be."""
         begun = told = time.monotonic()
+        replaced = 0
         while True:
             try:
                 self._link = link = self._link or self._open()
@@ -189,7 +192,12 @@ class WorkerEngine:
                         link.send(wire.End())
                 yield from _until_gone(link)
                 self._drop()
-                begun = time.monotonic()
+                begun, replaced = time.monotonic(), replaced + 1
+                if replaced > MOST_REPLACED:
+                    raise EngineError(
+                        f"another gptoss starts {self._name} in another way again and again",
+                        hint="--keep-alive 0 does without the other's process",
+                    )
 
     def _open(self) -> Link:
         """Raises Gone, Silent."""
