@@ -164,6 +164,7 @@ def test_what_cannot_be_loaded_is_the_same_error_as_here(engines: Engines, runti
     until(lambda: list(running(runtime)) == [])
 
 
+@pytest.mark.soak
 def test_a_process_of_another_gptoss_is_replaced(engines: Engines, runtime: Path, tmp_path: Path) -> None:
     shutil.copytree(Path(gptoss_cli.__file__).parent, tmp_path / "gptoss_cli")
     load = wire.Load(str(TINY))
@@ -174,6 +175,7 @@ def test_a_process_of_another_gptoss_is_replaced(engines: Engines, runtime: Path
     assert pid(runtime) != before
 
 
+@pytest.mark.soak
 def test_a_socket_that_was_left_is_no_process(engines: Engines, runtime: Path) -> None:
     runtime.mkdir(parents=True, mode=0o700)
     runtime.parent.chmod(0o700)

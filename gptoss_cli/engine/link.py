@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import socket
     from multiprocessing.connection import Connection
 
-ANSWER_WITHIN_S = 10.0  # a process that is well answers within milliseconds, also while it computes
+ANSWER_WITHIN_S = 5.0  # a process that is well answers within milliseconds, also while it computes
 
 
 class Gone(Exception):

@@ -40,13 +40,15 @@ class WorkerEngine:
         self._place = Place.of(folder, load)
         self._link: Link | None = None
         self._child: int | None = None  # started here and not known to have ended
+        self._was_there = False  # the last process that was started, whoever did
         self._info: EngineInfo | None = None
         try:  # what this leads to goes on while the prompt is made
             self._link = self._open()
         except Gone:
             self._see_to_it(0.0)
         except Silent:
-            pass
+            kill(self._place)
+            self._see_to_it(0.0)
 
     @property
     def info(self) -> EngineInfo:
@@ -205,7 +207,7 @@ class WorkerEngine:
         try:
             match link.receive(ANSWER_WITHIN_S):
                 case wire.Hello() as hello:
-                    self._hello = hello
+                    self._hello, self._was_there = hello, True
                 case _:
                     raise Silent
             link.send(wire.Use(self._name, self._keep_alive))
@@ -232,13 +234,14 @@ class WorkerEngine:
             if code is None:
                 return
             self._child = None
-            if code:
+            if code and not self._was_there:
                 raise self._death(code)
         if self._place.pid() is None:
             self._start()
 
     def _start(self) -> None:
         order = wire.Start(str(self._place.folder), self._place.name, self._load, self._name, self._keep_alive)
+        self._was_there = False
         try:
             self._child = start(order)
         except OSError as error:
