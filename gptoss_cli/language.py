@@ -57,6 +57,15 @@ CHINESE = {
     "registered": "已登記",
     "converted": "已轉換",
     "already here": "原本就有",
+    # gptoss ps, stop
+    "MEMORY": "記憶體",
+    "CONTEXT": "上下文",
+    "UNTIL": "保留",
+    "in use": "使用中",
+    "forever": "永久",
+    "in {time}": "{time} 後結束",
+    "does not answer": "沒有回應",
+    "stopped {name}": "已停止 {name}",
     # gptoss config
     "{name} = {value} in {file}": "{name} = {value}，已寫入 {file}",
     "{name} is no longer set in {file}": "{file} 裡不再設定 {name}",

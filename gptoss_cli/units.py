@@ -27,13 +27,13 @@ def duration(seconds: float) -> str:
 
 
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")  # as Go's time.ParseDuration has them, without the smallest
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s)")  # as Go's time.ParseDuration has them, without the smallest
 
 
 def seconds(text: str) -> float:
     """What a duration says: `5m`, `1h30m`, `90s`, or a number of seconds; negative after a `-`. Raises ValueError."""
     sign, rest = (-1.0, text[1:]) if text.startswith("-") else (1.0, text)
-    if re.fullmatch(r"\d{1,12}(\.\d+)?", rest):
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", rest):
         return sign * float(rest)
     if not re.fullmatch(f"(?:{_SPAN.pattern})+", rest) or len(rest) > 20:
         raise ValueError(f"no duration: {text!r}")

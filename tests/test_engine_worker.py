@@ -204,11 +204,12 @@ def test_of_two_processes_that_start_at_once_one_stays(runtime: Path) -> None:
     runtime.parent.mkdir(mode=0o700)
     program = (
         f"{IMPORTS}"
-        f"print(WorkerEngine(wire.Load({str(TINY)!r}), Path({str(runtime)!r}), name='m', keep_alive=60).info.n_layer)"
+        f"print(WorkerEngine(wire.Load({str(TINY)!r}), Path({str(runtime)!r}), name='m', keep_alive=60).info.n_layer)\n"
+        "import sys; print([name for name in ('llama_cpp', 'numpy') if name in sys.modules])"
     )
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(gptoss_cli.__file__).parent.parent)}
     users = [
         subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE) for _ in range(6)
     ]
-    assert [each.communicate(timeout=PATIENCE_S)[0] for each in users] == [b"4\n"] * 6
+    assert [each.communicate(timeout=PATIENCE_S)[0] for each in users] == [b"4\n[]\n"] * 6
     assert pid(runtime)

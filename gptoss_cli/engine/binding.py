@@ -5,7 +5,6 @@ Everything here must be called from one thread at a time (engine/llama has one o
 
 import atexit
 import ctypes
-import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -40,6 +39,8 @@ _keep: list[Any] = []  # ctypes callbacks that llama.cpp holds
 @cache
 def api() -> Any:
     """The module `llama_cpp.llama_cpp`, checked. Raises EngineError when it is missing or another version."""
+    import importlib.metadata  # 9 ms, as slow as a bare interpreter
+
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # or a failed assertion forks gdb and prints for seconds
     if "OMP_WAIT_POLICY" not in os.environ:
         # how often libgomp looks before a thread sleeps at a barrier. Its own 300,000 make a token 300 times slower

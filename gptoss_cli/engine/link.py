@@ -128,14 +128,17 @@ class Place:
         return self.folder / f"{self.name}.lock"
 
     @contextmanager
-    def locked(self) -> Iterator[int | None]:
-        """The lock file's descriptor with the lock held, or None when another process holds it."""
+    def locked(self, *, shared: bool = False) -> Iterator[int | None]:
+        """The lock file's descriptor with the lock held, or None when another process holds it.
+
+        shared: beside others who have it shared.
+        """
         import fcntl  # not on Windows, where engines run in the process that uses them
 
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield None
             else:
@@ -147,7 +150,7 @@ class Place:
         """The process that lives here; None when there is none."""
         if not self.lock.exists():
             return None
-        with self.locked() as free:
+        with self.locked(shared=True) as free:
             if free is not None:
                 return None
             text = self.lock.read_text().strip()

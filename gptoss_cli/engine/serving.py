@@ -26,7 +26,7 @@ from gptoss_cli.errors import EngineError, GptossError
 from gptoss_cli.prompt import Prompt
 
 AHEAD = 8  # tokens that may be sent before the other side has asked for more
-LONGEST_WAIT_S = 86400.0  # Python's own waits have a limit
+LONGEST_WAIT_S = 60.0  # then it looks whether it can still be found: folders below /tmp are cleaned
 LOOK_S = 0.3  # a request that waits longer is told so
 LARGEST_LOG = 256 * 1024
 BIND_WITHIN_S = 60.0  # the process before this one may have gigabytes to give back
@@ -108,7 +108,10 @@ class Serving:
         for body in (lambda: self._accept(listener), self._wait_for_load, self._wait_for_signal):
             threading.Thread(target=body, daemon=True).start()
         while (request := self._next()) is not None:
-            self._serve(request)
+            said = self._served(request)
+            with self._changed:  # first: who has been told may ask how it is
+                self._running, self._used = None, time.monotonic()
+            request.say(said)
             _shorten_log()
         for request in self._queue:  # nothing comes any more
             request.say(wire.Failure.of(self._stop_error()))
@@ -119,10 +122,9 @@ class Serving:
     def _next(self) -> _Request | None:
         """The next request, waited for; None when the process shall end."""
         with self._changed:
-            self._running = None
             while not self._queue:
                 left_s = self._left_s()
-                if self._ending or (left_s is not None and left_s <= 0):
+                if self._ending or (left_s is not None and left_s <= 0) or not self._place.socket.exists():
                     self._ending = True
                     return None
                 self._changed.wait(LONGEST_WAIT_S if left_s is None else min(left_s, LONGEST_WAIT_S))
@@ -137,24 +139,24 @@ class Serving:
             return self._used + FAILED_STAYS_S - time.monotonic()
         return None if self._keep_alive < 0 else self._used + self._keep_alive - time.monotonic()
 
-    def _serve(self, request: _Request) -> None:
+    def _served(self, request: _Request) -> wire.Said:
+        """What ends it."""
         asked = request.asked
         self._engine.fix_context(asked.num_ctx)
         try:
             with closing(self._engine.generate(asked.prompt, asked.sampling, asked.guide)) as generation:
                 timings = None if request.over else _streamed(request, generation)
             if timings and not self._stopped:
-                request.say(wire.Ended(timings, self._engine.info))
+                return wire.Ended(timings, self._engine.info)
         except GptossError as error:
-            request.say(wire.Failure.of(self._stop_error() if self._stopped else error))
             self._end_if_useless()
+            if not self._stopped:
+                return wire.Failure.of(error)
         except Exception as error:  # a bug of ours: its traceback goes to the log, and nothing is built on what is left
             logging.exception("the reply failed")
-            request.say(wire.Failure.of(EngineError(f"the engine's process failed: {type(error).__name__}: {error}")))
             self.end(wire.End())
-        if self._stopped:
-            request.say(wire.Failure.of(self._stop_error()))
-        self._used = time.monotonic()
+            return wire.Failure.of(EngineError(f"the engine's process failed: {type(error).__name__}: {error}"))
+        return wire.Failure.of(self._stop_error())
 
     def _stop_error(self) -> EngineError:
         return EngineError(f"{self._name} was stopped", hint="the next reply loads it again")

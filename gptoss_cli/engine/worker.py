@@ -11,7 +11,7 @@ from gptoss_cli.engine import EngineInfo, Enough, Step, Timings, Token, wire
 from gptoss_cli.engine.link import ANSWER_WITHIN_S, Gone, Link, Place, Silent, private_folder
 from gptoss_cli.engine.running import END_WITHIN_S, kill
 from gptoss_cli.engine.start import BUILD, reaped, start
-from gptoss_cli.errors import EngineError
+from gptoss_cli.errors import DoesNotFit, EngineError
 from gptoss_cli.options import Sampling
 from gptoss_cli.prompt import Guide, Prompt
 
@@ -95,7 +95,15 @@ class WorkerEngine:
         ended = False
         try:
             link = yield from self._taken(request)
-            timings = yield from self._results(link)
+            try:
+                timings = yield from self._results(link)
+            except DoesNotFit:
+                if not self._is_planned_for_less():
+                    raise
+                link.send(wire.End())  # loaded anew, it leaves room for so long a context on the GPU
+                yield from _until_gone(link)
+                self._drop()
+                timings = yield from self._results((yield from self._taken(request)))
             ended = True
             return timings
         except Gone:
@@ -103,6 +111,10 @@ class WorkerEngine:
         finally:
             if not ended:
                 self._drop()  # which stops the reply, however much of a message has been read
+
+    def _is_planned_for_less(self) -> bool:
+        """Whether the process has placed the model for a shorter context than is asked for."""
+        return bool(self._load.num_ctx) and (self._hello.load.num_ctx or 0) < (self._load.num_ctx or 0)
 
     def _taken(self, request: wire.Generate) -> Generator[Step, None, Link]:
         """A connection on which the request is being served, or waits for others."""
