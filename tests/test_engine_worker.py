@@ -18,7 +18,7 @@ import gptoss_cli
 from gptoss_cli.engine import Enough, Step, Timings, Token, wire
 from gptoss_cli.engine.link import Place, places
 from gptoss_cli.engine.llama import LlamaEngine
-from gptoss_cli.engine.running import end, running
+from gptoss_cli.engine.running import end, end_idle, running
 from gptoss_cli.engine.worker import WorkerEngine
 from gptoss_cli.errors import BadInput, EngineError, NoAnswer
 from gptoss_cli.options import Sampling
@@ -124,6 +124,18 @@ def test_those_who_come_later_wait_and_are_told(engines: Engines, runtime: Path,
     with pytest.raises(EngineError, match="m was stopped"):
         for _ in second:
             pass
+
+
+def test_the_one_that_nobody_has_used_for_longest_gives_way(engines: Engines, runtime: Path, tmp_path: Path) -> None:
+    first, second = shutil.copy(TINY, tmp_path / "1.gguf"), shutil.copy(TINY, tmp_path / "2.gguf")
+    for each in (first, second):
+        tokens(engines(each), 1)
+    own = Place.of(runtime, wire.Load(str(TINY)))
+    assert end_idle(runtime, own)
+    assert [each.status.model for each in running(runtime) if each.status] == [str(second)]
+    assert not end_idle(runtime, Place.of(runtime, wire.Load(str(second))))
+    assert end_idle(runtime, own)
+    assert not end_idle(runtime, own)
 
 
 def test_a_process_that_is_killed_is_an_error_and_the_next_call_starts_another(engines: Engines, runtime: Path) -> None:

@@ -93,6 +93,30 @@ def test_a_process_that_is_killed_in_mid_answer_is_8_and_the_next_run_works(
 
 
 @pytest.mark.soak
+def test_whoever_is_interrupted_leaves_the_process_to_others(
+    warm: Callable[..., Result], environment: dict[str, str], random_model: Path
+) -> None:
+    pids = set()
+    for how, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)):
+        run = subprocess.Popen(
+            [*GPTOSS, "run", "-q", str(random_model), "hi", "--reasoning", "off"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+        assert run.stdout is not None
+        assert run.stdout.read(1)
+        run.send_signal(how)
+        run.communicate(timeout=PATIENCE_S)
+        assert run.returncode == code
+        late = time.monotonic() + PATIENCE_S
+        while (told := json.loads(warm("ps", "--json").out)[0])["busy"]:
+            assert time.monotonic() < late
+        pids.add(told["pid"])
+    assert len(pids) == 1
+
+
+@pytest.mark.soak
 def test_a_pipe_or_a_terminal_is_not_held_open(environment: dict[str, str]) -> None:
     line = f"{sys.executable} -m gptoss_cli run -q tiny hi 3>&1 | cat; echo over"
     done = subprocess.run(

@@ -96,7 +96,8 @@ def _capture_log(module: Any) -> None:
         line = text.decode("utf-8", errors="replace").strip()
         if level == LOG_ERROR:
             _errors.append(line)
-        if verbose:
+            logger.info("%s", line)  # an engine's process keeps it: the next line may be an assertion that fails
+        elif verbose:
             logger.debug("%s", line)
 
     callback = module.llama_log_callback(note)

@@ -65,6 +65,12 @@ def end(place: Place, how: wire.End) -> bool:
     return kill(place)
 
 
+def end_idle(folder: Path, but: Place) -> bool:
+    """End the process in `folder` that nobody has used for longest, `but` that one; False when all others are busy."""
+    others = [(each.status.idle_s, each.place.name) for each in running(folder) if each.status and each.place != but]
+    return any(end(Place(folder, name), wire.End(only_idle=True)) for _, name in sorted(others, reverse=True))
+
+
 def wait_for_end(link: Link) -> None:
     """Until the other side has ended. Raises Gone then, Silent when it takes longer than END_WITHIN_S."""
     until = time.monotonic() + END_WITHIN_S

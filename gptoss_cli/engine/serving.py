@@ -20,7 +20,7 @@ from pathlib import Path
 from gptoss_cli import weights
 from gptoss_cli.engine import Enough, Step, Timings, Token, wire
 from gptoss_cli.engine.link import Gone, Link, Place, Silent, read_key
-from gptoss_cli.engine.running import end, running
+from gptoss_cli.engine.running import end_idle
 from gptoss_cli.engine.start import BUILD, detach, engine_here
 from gptoss_cli.errors import EngineError, GptossError
 from gptoss_cli.prompt import Prompt
@@ -194,10 +194,8 @@ class Serving:
         self.end(wire.End(now=True))
 
     def _relief(self) -> bool:
-        """End the idle engine that was not used for longest; False when there is none. On the engine's thread."""
-        others = [(each.status.idle_s, each.place.name) for each in running(self._place.folder) if each.status]
-        idle = [name for _, name in sorted(others, reverse=True) if name != self._place.name]
-        return any(end(Place(self._place.folder, name), wire.End(only_idle=True)) for name in idle)
+        """Memory from another process; False when there is none to get. Called on the engine's thread."""
+        return end_idle(self._place.folder, self._place)
 
     # for the connections
 
