@@ -260,7 +260,7 @@ class Library:
 
     def running(self) -> list[Running]:
         """The models that are loaded in processes of their own."""
-        return list(running(self._runtime)) if self._runtime else []
+        return sorted(running(self._runtime), key=lambda each: each.name) if self._runtime else []
 
     def stop(self, name: str | None) -> list[Running]:
         """Unload the model `name`, or all, replies or not; what was unloaded. Raises ModelNotFound when it is not."""
