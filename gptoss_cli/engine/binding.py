@@ -96,7 +96,8 @@ def _capture_log(module: Any) -> None:
         line = text.decode("utf-8", errors="replace").strip()
         if level == LOG_ERROR:
             _errors.append(line)
-            logger.info("%s", line)  # an engine's process keeps it: the next line may be an assertion that fails
+            if not Abort.wanted:  # a decode that was stopped is an error to llama.cpp
+                logger.info("%s", line)  # an engine's process keeps it: the next line may be an assertion that fails
         elif verbose:
             logger.debug("%s", line)
 
@@ -137,12 +138,15 @@ class Abort:
     function, without entering Python. `set` may be called from any thread.
     """
 
+    wanted = False  # by whoever set one last
+
     def __init__(self) -> None:
         self._buffer = ctypes.create_string_buffer(2)
         self.callback = ctypes.cast(_c_runtime().strlen, api().ggml_abort_callback)
         self.data = ctypes.cast(self._buffer, ctypes.c_void_p)
 
     def set(self, stop: bool) -> None:
+        Abort.wanted = stop
         self._buffer[0] = b"x" if stop else b"\0"
 
 

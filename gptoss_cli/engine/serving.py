@@ -100,7 +100,9 @@ class Serving:
         self._running: _Request | None = None
         self._used = time.monotonic()
         self._loaded = self._failed = self._ending = self._stopped = False
-        self._size_bytes = sum(part.stat().st_size for part in weights.parts(Path(load.model)))
+        self._size_bytes = 0
+        with suppress(OSError, GptossError):  # the engine says it better
+            self._size_bytes = sum(part.stat().st_size for part in weights.parts(Path(load.model)))
         self._engine = engine_here(load, self._relief)
 
     def run(self, listener: socket.socket) -> None:
@@ -113,7 +115,7 @@ class Serving:
                 self._running, self._used = None, time.monotonic()
             request.say(said)
             _shorten_log()
-        for request in self._queue:  # nothing comes any more
+        for request in self._queue:  # no others come now
             request.say(wire.Failure.of(self._stop_error()))
         self._engine.close()
 
@@ -137,6 +139,8 @@ class Serving:
     def _left_s(self) -> float | None:
         if self._failed:
             return self._used + FAILED_STAYS_S - time.monotonic()
+        if not self._loaded:
+            return None
         return None if self._keep_alive < 0 else self._used + self._keep_alive - time.monotonic()
 
     def _served(self, request: _Request) -> wire.Said:
@@ -186,7 +190,7 @@ class Serving:
         except Exception:  # whoever asks for something gets it, and ends the process by that
             failed = True
         with self._changed:
-            self._loaded, self._failed = True, failed
+            self._loaded, self._failed, self._used = True, failed, time.monotonic()
             self._changed.notify_all()
 
     def _wait_for_signal(self) -> None:

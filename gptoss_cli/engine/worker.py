@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gptoss_cli.engine import EngineInfo, Enough, Step, Timings, Token, wire
 from gptoss_cli.engine.link import ANSWER_WITHIN_S, Gone, Link, Place, Silent, private_folder
-from gptoss_cli.engine.running import END_WITHIN_S, kill
+from gptoss_cli.engine.running import kill
 from gptoss_cli.engine.start import BUILD, reaped, start
 from gptoss_cli.errors import DoesNotFit, EngineError
 from gptoss_cli.options import Sampling
@@ -20,6 +20,7 @@ LOOK_S = 0.005  # while a process starts
 START_WITHIN_S = 60.0
 MORE_EVERY = 4  # tokens; serving.AHEAD may be on the way
 ATTEMPTS = 3
+REAPED_WITHIN_S = 1.0  # connections of a process are closed a moment before it can be waited for
 MOST_REPLACED = 5  # by one call
 PATIENCE_S = 2.0  # a process that ends may have gigabytes to give back; what takes longer is somebody's reply
 
@@ -268,8 +269,8 @@ class WorkerEngine:
         """What is told of a process that has ended where it should not have; the next call starts another."""
         self._drop()
         if self._child is not None and code is None:
-            until = time.monotonic() + END_WITHIN_S  # its connection is closed before it can be waited for
-            while (code := reaped(self._child)) is None and time.monotonic() < until and self._place.pid():
+            until = time.monotonic() + REAPED_WITHIN_S
+            while (code := reaped(self._child)) is None and time.monotonic() < until:
                 time.sleep(LOOK_S)
             self._child = None
         how = "" if code is None else f" with code {code}" if code >= 0 else f": {signal.Signals(-code).name}"
