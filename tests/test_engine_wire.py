@@ -21,10 +21,11 @@ GUIDE = Guide(
 )
 SAID: list[wire.Said] = [
     wire.Hello(wire.PROTOCOL, "gptoss 1", LOAD),
-    wire.Use("tiny", -1.0),
+    wire.Use("tiny", -1.0, "u"),
     wire.Generate(Prompt((1, 2, 3), (2,), frozenset({3}), 5), Sampling(seed=2**64 - 1, logprobs=2), GUIDE, 16),
     wire.Generate(Prompt(()), Sampling(), None, None),
     wire.Prepare(Prompt(tuple(range(1000)))),
+    wire.Keep("1f"),
     wire.Taken(),
     wire.Refused(),
     wire.More(4),

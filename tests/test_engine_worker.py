@@ -39,7 +39,7 @@ def engines(runtime: Path) -> Iterator[Engines]:
     """Makes engines whose processes are found in `runtime`."""
     made: list[WorkerEngine] = []
 
-    def engine(model: Path = TINY, keep_alive: float = 60.0, **load: int) -> WorkerEngine:
+    def engine(model: Path = TINY, keep_alive: float = 60.0, **load: int | str) -> WorkerEngine:
         made.append(WorkerEngine(wire.Load(str(model), **load), runtime, name="m", keep_alive=keep_alive))  # type: ignore[arg-type]
         return made[-1]
 
@@ -51,7 +51,7 @@ def engines(runtime: Path) -> Iterator[Engines]:
 def tokens(engine: WorkerEngine | LlamaEngine, count: int, ids: tuple[int, ...] = IDS) -> tuple[list[Token], Timings]:
     """The first `count` tokens, ended by Enough at the last one."""
     found: list[Token] = []
-    with closing(engine.generate(Prompt(ids), GREEDY)) as generation:
+    with closing(engine.generate(Prompt(ids, marks=(len(ids),)), GREEDY)) as generation:
         for each in generation:
             if isinstance(each, Token):
                 found.append(each)
@@ -124,6 +124,22 @@ def test_those_who_come_later_wait_and_are_told(engines: Engines, runtime: Path,
     with pytest.raises(EngineError, match="m was stopped"):
         for _ in second:
             pass
+
+
+def test_what_was_read_is_kept_under_a_name_for_whoever_has_asked_last(
+    engines: Engines, runtime: Path, tmp_path: Path
+) -> None:
+    ids = tuple(range(100, 700))
+    first, second = engines(states=str(tmp_path / "states")), engines(states=str(tmp_path / "states"))
+    tokens(first, 1, ids)
+    second.keep("second")  # it has not read it
+    first.keep("first")
+    until(lambda: list((tmp_path / "states").rglob("*first*")))
+    assert not list((tmp_path / "states").rglob("*second*"))
+    (only,) = running(runtime)
+    assert end(only.place, wire.End(now=True))
+    _, timings = tokens(second, 1, ids)
+    assert (timings.evaluated, timings.restored) == (1, len(ids) - 1)
 
 
 def test_the_one_that_nobody_has_used_for_longest_gives_way(engines: Engines, runtime: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from gptoss_cli import __version__
 from gptoss_cli.cli import appearance, argv, models
 from gptoss_cli.cli.asking import can_chat
 from gptoss_cli.cli.chat import chat
+from gptoss_cli.cli.completion import completion
 from gptoss_cli.cli.create import create
 from gptoss_cli.cli.debug import debug
 from gptoss_cli.cli.disk import prune, verify
@@ -57,6 +58,7 @@ app.command("verify", short_help="Whether weights are what they were.")(verify)
 app.command("prune", short_help="Delete what takes room for nothing.")(prune)
 app.add_typer(history)
 app.add_typer(config)
+app.command("completion", short_help="Tab completion for your shell.")(completion)
 app.add_typer(debug)
 
 # Typer vendors click privately; its public BadParameter leads to the base of all usage errors

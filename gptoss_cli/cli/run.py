@@ -135,6 +135,7 @@ def run(
         force=force,
         threads=settings.threads,
         keep_alive=settings.keep_alive_s,
+        prompt_cache=settings.prompt_cache,
     )
     if each:
         with closing(opened):

@@ -33,7 +33,7 @@ THEMES = (
 )  # fmt: skip
 CHOICES = {"colour": COLOURS, "language": LANGUAGES, "theme": THEMES, "thinking": THINKING}
 OF_MODELS = tuple(sorted(NAMES | set(LOADING)))  # what a table [models.NAME] may set
-SWITCHES = ("save", "history")
+SWITCHES = ("save", "history", "prompt_cache")
 SETTINGS = ("model", *OF_MODELS, *CHOICES, *SWITCHES, "keep_alive")
 SPELLINGS = {
     "keepalive": "keep_alive",
@@ -87,7 +87,8 @@ class Settings:
     An origin is what a user can change: `--temperature`, `GPTOSS_TEMPERATURE`, `NO_COLOR`, `preset zh`,
     `config.toml [models.zh]`, `config.toml`. model: the default one. gpu_layers, threads: None is the engine's choice.
     theme: of the code in answers. thinking: one line, the thoughts themselves, or no sign of them. save: whether chats
-    are kept; history: whether what is typed in them is. keep_alive: how long a model stays loaded that is not used.
+    are kept; history: whether what is typed in them is; prompt_cache: whether states are, of what was read. keep_alive:
+    how long a model stays loaded that is not used.
     """
 
     model: str | None
@@ -101,6 +102,7 @@ class Settings:
     thinking: str = THINKING[0]
     save: bool = True
     history: bool = True
+    prompt_cache: bool = True
     keep_alive: str = "5m"
 
     @property

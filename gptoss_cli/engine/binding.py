@@ -24,6 +24,7 @@ STRUCT_SIZES = {"llama_model_params": 80, "llama_context_params": 160, "llama_ba
 
 LOG_ERROR = 4  # ggml/include/ggml.h, enum ggml_log_level
 FLASH_ATTN_AUTO = -1  # llama.h, LLAMA_FLASH_ATTN_TYPE_AUTO
+PARTIAL_ONLY = 1  # llama.h, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY: what sliding-window layers hold
 ABORTED = 2  # what llama_decode returns then
 LOAD_MODE_NONE = 0  # llama.h, LLAMA_LOAD_MODE_NONE
 GPU, INTEGRATED_GPU = 1, 2  # ggml-backend.h, enum ggml_backend_dev_type
@@ -310,9 +311,25 @@ class Context:
         self._api.llama_state_seq_get_data(self.handle, buffer, size, 0)
         return buffer
 
-    def set_state(self, buffer: Any) -> None:
-        if not self._api.llama_state_seq_set_data(self.handle, buffer, len(buffer), 0):
-            raise EngineError(f"the state could not be carried to a longer context: {last_errors()}")
+    def set_state(self, buffer: Any) -> bool:
+        """Hold what `buffer` has in place of what is held; False, and nothing is held, when it does not fit here."""
+        self.clear()
+        if self._api.llama_state_seq_set_data(self.handle, buffer, len(buffer), 0) == len(buffer):
+            return True
+        self.clear()
+        return False
+
+    def window(self) -> Any:
+        """What the sliding-window layers hold: the part of the state that decoding overwrites. 3 MiB in the 20b."""
+        size = self._api.llama_state_seq_get_size_ext(self.handle, 0, PARTIAL_ONLY)
+        buffer = (ctypes.c_uint8 * size)()
+        self._api.llama_state_seq_get_data_ext(self.handle, buffer, size, 0, PARTIAL_ONLY)
+        return buffer
+
+    def set_window(self, buffer: Any) -> bool:
+        """Put back what `window` gave when fewer positions were held; whoever calls cuts the rest off."""
+        size = len(buffer)
+        return bool(self._api.llama_state_seq_set_data_ext(self.handle, buffer, size, 0, PARTIAL_ONLY) == size)
 
     def close(self) -> None:
         if self.handle:

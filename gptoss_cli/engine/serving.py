@@ -72,6 +72,7 @@ class _Request:
     """One reply somebody asks for."""
 
     link: Link
+    user: str
     asked: wire.Generate
     credits: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AHEAD))
     started: bool = False
@@ -98,6 +99,7 @@ class Serving:
         self._changed = threading.Condition()  # guards what follows
         self._queue: deque[_Request] = deque()
         self._running: _Request | None = None
+        self._last_user = ""  # whose prompt the engine holds
         self._used = time.monotonic()
         self._loaded = self._failed = self._ending = self._stopped = False
         self._size_bytes = 0
@@ -133,7 +135,7 @@ class Serving:
             if self._stopped:
                 return None
             self._running = request = self._queue.popleft()
-            request.started = True
+            request.started, self._last_user = True, request.user
             return request
 
     def _left_s(self) -> float | None:
@@ -230,10 +232,17 @@ class Serving:
             if self._running is request:
                 self._engine.interrupt()
 
-    def prepare(self, prompt: Prompt) -> None:
+    def prepare(self, prompt: Prompt, user: str) -> None:
         with self._changed:
             if not self._is_busy() and not self._ending:
+                self._last_user = user
                 self._engine.prepare(prompt)
+
+    def keep(self, name: str, user: str) -> None:
+        """Nothing of one user's is kept under a name of another."""
+        with self._changed:
+            if not self._is_busy() and self._last_user == user:
+                self._engine.keep(name)
 
     def info(self) -> wire.Said:
         try:
@@ -303,6 +312,7 @@ class _Client(threading.Thread):
         super().__init__(daemon=True)
         self._serving, self._link, self._key = serving, link, key
         self._request: _Request | None = None
+        self._user = ""
 
     def run(self) -> None:
         try:
@@ -327,7 +337,7 @@ class _Client(threading.Thread):
         serving, link = self._serving, self._link
         match said:
             case wire.Generate():
-                self._request = _Request(link, said)
+                self._request = _Request(link, self._user, said)
                 if not serving.add(self._request):
                     link.send(wire.Refused())
             case wire.More(count) if self._request:
@@ -335,9 +345,12 @@ class _Client(threading.Thread):
             case wire.Finish() if self._request:
                 serving.drop(self._request)
             case wire.Use():
+                self._user = said.user
                 serving.use(said)
             case wire.Prepare(prompt):
-                serving.prepare(prompt)
+                serving.prepare(prompt, self._user)
+            case wire.Keep(name):
+                serving.keep(name, self._user)
             case wire.AskInfo():
                 link.send(serving.info())
             case wire.AskStatus():

@@ -36,6 +36,7 @@ def engine_here(load: wire.Load, relief: Callable[[], bool] = lambda: False) -> 
         threads=load.threads,
         repack=load.repack,
         adapters=tuple(map(Path, load.adapters)),
+        states=Path(load.states) if load.states else None,
         relief=relief,
     )
 

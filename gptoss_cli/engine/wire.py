@@ -49,6 +49,7 @@ class Load:
     force: bool = False
     threads: int | None = None
     repack: bool = False
+    states: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,14 @@ class Hello:
 
 @dataclass(frozen=True)
 class Use:
-    """Somebody wants to use the model, which they call `name`. keep_alive: seconds, negative for ever."""
+    """Somebody wants to use the model, which they call `name`. keep_alive: seconds, negative for ever.
+
+    user: the same on all connections of one user.
+    """
 
     name: str
     keep_alive: float
+    user: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,13 @@ class Prepare:
     """Read this in the background; not answered."""
 
     prompt: Prompt
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Write what was read last to the disk, under this name; not answered."""
+
+    name: str
 
 
 @dataclass(frozen=True)
@@ -194,6 +206,7 @@ Object = (
     | Use
     | Generate
     | Prepare
+    | Keep
     | Taken
     | Refused
     | More
@@ -213,7 +226,22 @@ Said = Object | Token
 _KINDS: dict[str, Any] = {
     each.__name__: each
     for each in (
-        *(Hello, Use, Generate, Prepare, Taken, Refused, More, Finish, Ended, Failure, AskInfo, AskStatus, Status),
+        *(
+            Hello,
+            Use,
+            Generate,
+            Prepare,
+            Keep,
+            Taken,
+            Refused,
+            More,
+            Finish,
+            Ended,
+            Failure,
+            AskInfo,
+            AskStatus,
+            Status,
+        ),
         *(End, Ending, Step, EngineInfo),
     )
 }

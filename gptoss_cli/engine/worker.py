@@ -1,5 +1,6 @@
 """An engine in a process of its own, which stays warm: the side that uses it. Imports neither llama.cpp nor numpy."""
 
+import os
 import signal
 import time
 from collections.abc import Generator
@@ -36,7 +37,8 @@ class WorkerEngine:
 
     def __init__(self, load: wire.Load, folder: Path, *, name: str, keep_alive: float) -> None:
         """Raises EngineError when `folder` cannot be used."""
-        self._load, self._name, self._keep_alive = load, name, keep_alive
+        self._load, self._name = load, name
+        self._use = wire.Use(name, keep_alive, os.urandom(8).hex())
         private_folder(folder)
         self._place = Place.of(folder, load)
         self._link: Link | None = None
@@ -170,11 +172,19 @@ class WorkerEngine:
 
     def prepare(self, prompt: Prompt) -> None:
         """Have it read in the background; nothing when there is no process any more."""
-        if self._link:
-            try:
-                self._link.send(wire.Prepare(prompt))
-            except Gone:
-                self._drop()
+        self._say(wire.Prepare(prompt))
+
+    def keep(self, name: str) -> None:
+        """Have it kept on disk; nothing when there is no process any more, or somebody else's reply was the last."""
+        self._say(wire.Keep(name))
+
+    def _say(self, said: wire.Said) -> None:
+        try:
+            self._link = self._link or self._open()
+            if self._is_right():
+                self._link.send(said)
+        except (Gone, Silent):
+            self._drop()
 
     def close(self) -> None:
         """Leave the process to others, and to its time."""
@@ -223,7 +233,7 @@ class WorkerEngine:
                     self._hello, self._was_there = hello, True
                 case _:
                     raise Silent
-            link.send(wire.Use(self._name, self._keep_alive))
+            link.send(self._use)
         except EngineError as error:  # another protocol
             link.close()
             raise Silent from error
@@ -253,7 +263,7 @@ class WorkerEngine:
             self._start()
 
     def _start(self) -> None:
-        order = wire.Start(str(self._place.folder), self._place.name, self._load, self._name, self._keep_alive)
+        order = wire.Start(str(self._place.folder), self._place.name, self._load, self._name, self._use.keep_alive)
         self._was_there = False
         try:
             self._child = start(order)

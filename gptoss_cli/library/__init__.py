@@ -9,7 +9,8 @@ from gptoss_cli import finds, gguf, names, preset, vocabulary, weights
 from gptoss_cli.chat import LocalChat
 from gptoss_cli.downloads import Downloads
 from gptoss_cli.engine import wire
-from gptoss_cli.engine.running import Running, end, running
+from gptoss_cli.engine.running import Running, running
+from gptoss_cli.engine.states import FOLDER
 from gptoss_cli.errors import BadInput, GptossError, ModelNotFound
 from gptoss_cli.hub import cache
 from gptoss_cli.hub.api import Source
@@ -110,13 +111,15 @@ class Library:
         cpu_moe: int | None = None,
         force: bool = False,
         threads: int | None = None,
+        prompt_cache: bool = True,
         keep_alive: float = 0,
     ) -> LocalChat:
         """A chat with `model`; loading goes on in the background. Close it.
 
-        force: try to load what does not fit in memory. keep_alive: run it in a process of its own, which stays for so
-        many seconds after it was last used, for ever when negative; 0 runs it in this process. Raises BadInput for a
-        file that is not a usable gpt-oss GGUF, ModelNotFound for an adapter that is gone, and EngineError.
+        force: try to load what does not fit in memory. prompt_cache: keep on disk what was read, for the next process.
+        keep_alive: run it in a process of its own, which stays for so many seconds after it was last used, for ever
+        when negative; 0 runs it in this process. Raises BadInput for a file that is not a usable gpt-oss GGUF,
+        ModelNotFound for an adapter that is gone, and EngineError.
         """
         weights.check_usable(gguf.Header.read(model.weights))
         if problem := _gone(model.name, model.adapters):
@@ -129,6 +132,7 @@ class Library:
             cpu_moe,
             force,
             threads or model.threads,
+            states=str((self._cache / FOLDER).absolute()) if prompt_cache and self._cache else None,
         )
         engine = loaded.engine(load, model.name, self._runtime, keep_alive)
         return LocalChat(engine, vocabulary.load(model.weights, self._cache), num_ctx)
@@ -271,8 +275,7 @@ class Library:
             except GptossError:  # it may be known by a name that is gone by now
                 weights_of_name = None
             wanted = loaded.called(name, weights_of_name, wanted)
-        for each in wanted:
-            end(each.place, wire.End(now=True))
+        loaded.stop(wanted)
         return wanted
 
     # one step each

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gptoss_cli.config import same_model
 from gptoss_cli.engine import Engine, wire
-from gptoss_cli.engine.running import Running
+from gptoss_cli.engine.running import Running, end
 from gptoss_cli.engine.start import engine_here
 from gptoss_cli.engine.worker import WorkerEngine
 from gptoss_cli.errors import ModelNotFound
@@ -17,6 +17,12 @@ def engine(load: wire.Load, name: str, runtime: Path | None, keep_alive: float) 
     if keep_alive and runtime and os.name != "nt":  # Python has no such sockets on Windows
         return WorkerEngine(load, runtime, name=name, keep_alive=keep_alive)
     return engine_here(load)
+
+
+def stop(found: Sequence[Running]) -> None:
+    """Unload them, in the middle of a reply or not."""
+    for each in found:
+        end(each.place, wire.End(now=True))
 
 
 def called(name: str, weights: Path | None, found: Sequence[Running]) -> list[Running]:
