@@ -24,6 +24,7 @@ from gptoss_cli.cli.imports import import_models
 from gptoss_cli.cli.pull import pull
 from gptoss_cli.cli.run import run
 from gptoss_cli.cli.settings import config
+from gptoss_cli.cli.workers import list_running, stop
 from gptoss_cli.errors import GptossError, NetworkError
 from gptoss_cli.terminal import safe
 
@@ -46,6 +47,8 @@ app.command("pull", short_help="Fetch a model from the Hub.")(pull)
 app.command("create", short_help="Make a model from a Modelfile.")(create)
 app.command("list", short_help="The models on this machine.")(models.list_models)
 app.command("ls", hidden=True)(models.list_models)
+app.command("ps", short_help="The models that are loaded.")(list_running)
+app.command("stop", short_help="Unload models.")(stop)
 app.command("show", short_help="What a model is.")(models.show)
 app.command("where", short_help="The file with a model's weights.")(models.where)
 app.command("cp", short_help="Give a model a second name.")(models.copy)

@@ -33,7 +33,9 @@ def _colour_apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def _replaced(arguments: Sequence[str]) -> list[str]:
     rewritten: list[str] = []
     for argument in arguments:
-        if argument.startswith("--think="):
+        if argument == "--keepalive" or argument.startswith("--keepalive="):
+            rewritten.append("--keep-alive" + argument.removeprefix("--keepalive"))
+        elif argument.startswith("--think="):
             rewritten.append("--reasoning=" + argument.removeprefix("--think="))
         elif argument in REPLACED:
             replacement = REPLACED[argument]

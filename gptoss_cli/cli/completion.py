@@ -38,6 +38,7 @@ SOURCES = {
     "ROLE": ",".join(Role),
     "SHELL": ",".join(SHELLS),
     "SOURCE": MODELS,
+    "TIME": "0,5m,1h",
     "WHEN": ",".join(COLOURS),
     "md|json|html": ",".join(FORMATS),
     **dict.fromkeys(("N", "TARGET", "TEXT", "TEXT|@FILE", "VALUE", "WORDS", "X"), NOTHING),

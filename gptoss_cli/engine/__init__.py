@@ -13,7 +13,10 @@ class Enough(Exception):
 
 
 class Step(NamedTuple):
-    """How far something has come before the first token: `load` (thousandths) or `prompt` (tokens of it read)."""
+    """How far something has come before the first token: `load` (thousandths) or `prompt` (tokens of it read).
+
+    `wait` (0 of 0): for the replies to others.
+    """
 
     stage: str
     done: int

@@ -5,7 +5,6 @@ Everything here must be called from one thread at a time (engine/llama has one o
 
 import atexit
 import ctypes
-import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -41,6 +40,8 @@ _keep: list[Any] = []  # ctypes callbacks that llama.cpp holds
 @cache
 def api() -> Any:
     """The module `llama_cpp.llama_cpp`, checked. Raises EngineError when it is missing or another version."""
+    import importlib.metadata  # 9 ms, as slow as a bare interpreter
+
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # or a failed assertion forks gdb and prints for seconds
     if "OMP_WAIT_POLICY" not in os.environ:
         # how often libgomp looks before a thread sleeps at a barrier. Its own 300,000 make a token 300 times slower
@@ -96,7 +97,9 @@ def _capture_log(module: Any) -> None:
         line = text.decode("utf-8", errors="replace").strip()
         if level == LOG_ERROR:
             _errors.append(line)
-        if verbose:
+            if not Abort.wanted:  # a decode that was stopped is an error to llama.cpp
+                logger.info("%s", line)  # an engine's process keeps it: the next line may be an assertion that fails
+        elif verbose:
             logger.debug("%s", line)
 
     callback = module.llama_log_callback(note)
@@ -136,12 +139,15 @@ class Abort:
     function, without entering Python. `set` may be called from any thread.
     """
 
+    wanted = False  # by whoever set one last
+
     def __init__(self) -> None:
         self._buffer = ctypes.create_string_buffer(2)
         self.callback = ctypes.cast(_c_runtime().strlen, api().ggml_abort_callback)
         self.data = ctypes.cast(self._buffer, ctypes.c_void_p)
 
     def set(self, stop: bool) -> None:
+        Abort.wanted = stop
         self._buffer[0] = b"x" if stop else b"\0"
 
 

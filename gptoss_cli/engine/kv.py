@@ -51,12 +51,12 @@ class Cache:
         self._shelf = Shelf()
         self.states = states
         self._context: Context | None = None
-        self._model, self._abort, self._threads, self._num_ctx, self._check = model, abort, threads, num_ctx, check
+        self._model, self._abort, self._threads, self.num_ctx, self._check = model, abort, threads, num_ctx, check
 
     @property
     def limit(self) -> int:
         """How many ids the context that exists now can hold; 0 when there is none."""
-        return min(self._context.n_ctx, self._num_ctx or self._context.n_ctx) if self._context else 0
+        return min(self._context.n_ctx, self.num_ctx or self._context.n_ctx) if self._context else 0
 
     def open(self, prompt: Prompt) -> Kept:
         """Make the context hold a beginning of `prompt`, as long as possible, and nothing else.
@@ -64,11 +64,11 @@ class Cache:
         At least one id of the prompt is left to be evaluated, for its logits. Raises NoAnswer for a prompt that is too
         long, DoesNotFit.
         """
-        length, most = len(prompt.tokens), self._num_ctx or self._model.n_ctx_train
+        length, most = len(prompt.tokens), self.num_ctx or self._model.n_ctx_train
         if length > most:
             hint = "raise --num-ctx or shorten the prompt" if most < self._model.n_ctx_train else "shorten the prompt"
             raise NoAnswer(f"the prompt has {length} tokens and the context holds {most}", hint=hint)
-        wanted = self._num_ctx or plan.context_length(length + prompt.room, most)
+        wanted = self.num_ctx or plan.context_length(length + prompt.room, most)
         if self._context is None:
             self._context = self._new(wanted)
         fetched = self._exchange(self._context, prompt.tokens)
@@ -163,7 +163,7 @@ class Cache:
         """Grow the context until `count` more ids fit; False when it is full for good. Raises DoesNotFit."""
         needed = len(self.ids) + count
         if needed > self.limit:
-            if self._num_ctx or needed > self._model.n_ctx_train:
+            if self.num_ctx or needed > self._model.n_ctx_train:
                 return False
             self._grow(plan.context_length(needed, self._model.n_ctx_train))
         return True

@@ -3,7 +3,7 @@
 import threading
 import time
 import weakref
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -43,8 +43,11 @@ class LlamaEngine:
         repack: bool = False,
         adapters: tuple[Path, ...] = (),
         states: Path | None = None,
+        relief: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._worker = _Worker(path, Wanted(num_ctx, gpu_layers, cpu_moe, force), threads, repack, adapters, states)
+        """relief: as room.Wanted has it; called on the engine's thread."""
+        wanted = Wanted(num_ctx, gpu_layers, cpu_moe, force, relief)
+        self._worker = _Worker(path, wanted, threads, repack, adapters, states)
         # also at exit: an interpreter that ends while llama.cpp computes may crash in its destructors
         self._close = weakref.finalize(self, self._worker.close)
         self._worker.start()
@@ -82,6 +85,14 @@ class LlamaEngine:
     def keep(self, name: str) -> None:
         """Write the state of what was read last to the disk, where `name` is a session's; what is asked next waits."""
         self._worker.keep(Keeping(name))
+
+    def interrupt(self) -> None:
+        """Make the generation that runs, if one does, end soon and return its timings. From any thread."""
+        self._worker.interrupt()
+
+    def fix_context(self, num_ctx: int | None) -> None:
+        """Another fixed length of the context, or none, from the next generation on."""
+        self._worker.num_ctx = num_ctx
 
     def close(self) -> None:
         """Stop what runs, the load included, and free the model. Idempotent; on a CPU it takes milliseconds."""
@@ -126,7 +137,7 @@ class _Worker(threading.Thread):
     ) -> None:
         super().__init__(name="engine", daemon=True)
         self._path, self._wanted, self._threads, self._repack = path, wanted, threads, repack
-        self._adapters, self._states = adapters, states
+        self._adapters, self._states, self.num_ctx = adapters, states, wanted.num_ctx
         self._jobs: SimpleQueue[Job | Preparation | Keeping | None] = SimpleQueue()
         self._lock = threading.Lock()  # guards the next five and which job the abort flag is meant for
         self._taken: Job | None = None  # from submit to release
@@ -163,6 +174,11 @@ class _Worker(threading.Thread):
         """Make `job` end soon; harmless when it has ended."""
         with self._lock:
             self._cancel(job)
+
+    def interrupt(self) -> None:
+        with self._lock:
+            if self._taken:
+                self._cancel(self._taken)
 
     def release(self, job: Job) -> None:
         """The caller is done with `job`, ended or not."""
@@ -307,6 +323,7 @@ class _Worker(threading.Thread):
     def _result(self, job: Job) -> Timings:
         if self._failure or not self._held:
             raise self._failure or EngineError("the engine is closed")
+        self._held.cache.num_ctx = self.num_ctx
         timings = Generation(self._held, job).run()
         if self._closing:
             raise EngineError("the engine was closed")

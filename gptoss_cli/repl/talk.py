@@ -86,6 +86,7 @@ class Talk:
             cpu_moe=self.cpu_moe,
             force=self.force,
             threads=settings.threads,
+            keep_alive=settings.keep_alive_s,
             prompt_cache=settings.prompt_cache and self.history is not None,
         )
         return Loading(opened, lambda: self.redraw())

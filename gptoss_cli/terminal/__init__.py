@@ -20,7 +20,12 @@ from gptoss_cli.units import padded as padded
 
 REDRAW_S = 0.1  # decoding with all cores suffers from anything that is busy beside it
 SPINNER, ASCII_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
-STAGES = {"load": "Loading", "prompt": "Reading the prompt", "convert": "Converting"}
+STAGES = {
+    "load": "Loading",
+    "prompt": "Reading the prompt",
+    "convert": "Converting",
+    "wait": "Waiting for another command",
+}
 NARROWEST = 20
 DIM, PLAIN, CLEAR_LINE = "\x1b[2m", "\x1b[0m", "\r\x1b[K"
 SEPARATORS = str.maketrans("\t\r\n", "   ")
@@ -176,6 +181,7 @@ class Viewer:
         self._started = time.monotonic() if started is None else started
         self._message = ""  # of the final channel, as far as it streamed
         self._aside = False  # stderr stands inside a line
+        self._waiting = False  # the user knows that others are served first
         self.shown = Shown()
 
     def show(self, events: Iterable[Event]) -> Shown:
@@ -199,6 +205,8 @@ class Viewer:
             case Message():
                 self._message_ended(event)
             case Progress(stage, done, total):
+                if stage == "wait":
+                    self._tell_of_waiting()
                 self._line.progress(stage, done, total)
             case Notice(text):
                 self.shown.notices.append(text)
@@ -206,6 +214,12 @@ class Viewer:
                 self.shown.done = event
             case _:
                 pass
+
+    def _tell_of_waiting(self) -> None:
+        """Once and at once, where there is no live line."""
+        if not (self._screen.live or self._waiting):
+            self._screen.say(translated("another command uses this model; waiting"))
+        self._waiting = True
 
     def finish(self) -> None:
         """Leave both streams at the start of a line, and say what was noticed."""
