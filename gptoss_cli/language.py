@@ -100,6 +100,18 @@ CHINESE = {
     "written to {path}": "已寫入 {path}",
     "forgotten: {message}": "已收回：{message}",
     "this summary now stands for what was said": "之後以這段摘要代替先前的對話",
+    # gptoss bench
+    "Measuring": "測量中",
+    "depth {depth} left out: {reason}": "略過深度 {depth}：{reason}",
+    "{size}, {layers} layers, on {devices}, threads {threads}, loaded in {load_s:.2f} s, memory read at {rate}/s": (
+        "{size}，{layers} 層，在 {devices} 上，執行緒 {threads}，載入 {load_s:.2f} 秒，記憶體讀取每秒 {rate}"
+    ),
+    "DEPTH": "深度",
+    "PREFILL/s": "讀取/秒",
+    "DECODE/s": "回答/秒",
+    "CEILING/s": "上限/秒",
+    "RESIDENT": "常駐",
+    "ANONYMOUS": "匿名",
     # headings
     "NAME": "名稱",
     "SIZE": "大小",

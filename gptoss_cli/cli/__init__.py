@@ -14,6 +14,7 @@ import typer
 from gptoss_cli import __version__
 from gptoss_cli.cli import appearance, argv, models
 from gptoss_cli.cli.asking import can_chat
+from gptoss_cli.cli.bench import measure
 from gptoss_cli.cli.chat import chat
 from gptoss_cli.cli.completion import completion
 from gptoss_cli.cli.create import create
@@ -56,6 +57,7 @@ app.command("import", short_help="Name models that other tools have here.")(impo
 app.command("rm", short_help="Forget models by name.")(models.remove)
 app.command("verify", short_help="Whether weights are what they were.")(verify)
 app.command("prune", short_help="Delete what takes room for nothing.")(prune)
+app.command("bench", short_help="How fast a model is here.", options_metavar="[OPTIONS] [MODEL]")(measure)
 app.add_typer(history)
 app.add_typer(config)
 app.command("completion", short_help="Tab completion for your shell.")(completion)

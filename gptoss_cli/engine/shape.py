@@ -39,6 +39,7 @@ class Shape:
     key_length: int
     value_length: int
     window: int
+    experts: int
     experts_used: int
     expert_width: int
     n_ctx_train: int
@@ -76,6 +77,7 @@ class Shape:
             key_length=key_length,
             value_length=_number(first, "attention.value_length", key_length),
             window=_number(first, "attention.sliding_window", 128),
+            experts=_number(first, "expert_count", 32),
             experts_used=_number(first, "expert_used_count", 4),
             expert_width=_number(first, "expert_feed_forward_length", hidden),
             n_ctx_train=_number(first, "context_length", 131072),
@@ -88,6 +90,15 @@ class Shape:
     def kv_bytes(self, layer: Layer, n_ctx: int, n_ubatch: int) -> int:
         """Keys and values of one layer in a context of n_ctx tokens, exactly."""
         return self._cells(layer, n_ctx, n_ubatch) * self.kv_heads * (self.key_length + self.value_length) * F16
+
+    def expert_bytes_read(self, layer: Layer) -> int:
+        """What decoding one token reads of a layer's experts: the chosen ones, not all."""
+        return layer.expert_bytes * min(self.experts_used, self.experts) // max(self.experts, 1)
+
+    def kv_bytes_read(self, layer: Layer, depth: int) -> int:
+        """Keys and values that decoding one token reads when `depth` tokens are before it."""
+        tokens = min(depth, self.window) if layer.windowed else depth
+        return tokens * self.kv_heads * (self.key_length + self.value_length) * F16
 
     def compute_bytes(self, n_ctx: int, n_ubatch: int) -> int:
         """Buffers of one device that computes layers, when logits are wanted for one token only.
@@ -170,6 +181,7 @@ def _published(layers: int, experts: int) -> Shape:
         key_length=64,
         value_length=64,
         window=128,
+        experts=experts,
         experts_used=4,
         expert_width=width,
         n_ctx_train=131072,
