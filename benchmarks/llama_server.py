@@ -81,7 +81,8 @@ class Server:
     def complete(self, prompt: Sequence[int], count: int) -> Completion:
         """The most probable `count` ids after `prompt`, fewer when the reply ends before."""
         asked = {"prompt": list(prompt), "n_predict": count, "temperature": 0, "cache_prompt": True}
-        status, body = self._send("POST", "/completion", {**asked, "return_tokens": True, **WITH_DELIMITERS})
+        asked |= {"return_tokens": True, "message_delimiters": DELIMITERS}
+        status, body = self._send("POST", "/completion", asked)
         if status != 200:
             raise RuntimeError(f"llama-server answered {status}: {body}")
         timings = body["timings"]
@@ -103,9 +104,6 @@ class Server:
             return response.status, json.load(response)
         finally:
             connection.close()
-
-
-WITH_DELIMITERS = {"message_delimiters": DELIMITERS}
 
 
 @contextmanager

@@ -6,12 +6,16 @@
 
 Ours is a session as the chat has it: the built-in model, temperature 0, a fixed date, and after each answer a pause in
 which the next turn is prepared. Then the last answer is asked for again, as /retry does, and is undone and followed by
-another message, as after /undo. llama-server gets the very same prompts as token ids and gives as many ids in reply.
+another message, as after /undo. llama-server gets the very same prompts as token ids, and may give as many ids in reply
+as ours has; where the two part, our guard does not allow what the model would write, or rounding decides.
+
+--at-once leaves the pauses out: each message comes as soon as the answer has ended, and nothing is prepared for it.
 
 --build compiles llama-server (some minutes) from the source distribution of llama-cpp-python, which it downloads with
 pip unless --source names it unpacked; see benchmarks/llama_sources.py for what it needs.
 
-Exit code 1 when a turn takes more than its message and 16 tokens, or more than llama-server evaluates.
+Exit code 1 when a turn takes more than its message and 16 tokens (but for --at-once), or more than llama-server
+evaluates.
 """
 
 import argparse
@@ -101,7 +105,9 @@ class Recorded:
 class Talk:
     """The chat whose tokens are counted."""
 
-    def __init__(self, chat: LocalChat) -> None:
+    def __init__(self, chat: LocalChat, *, prepared: bool) -> None:
+        """prepared: whether there is a pause after an answer, in which the next turn is prepared."""
+        self._prepared = prepared
         self._model = Recorded(chat)
         self._session = Session(self._model, Options(sampling=Sampling(temperature=0)), date=DATE)
 
@@ -117,8 +123,9 @@ class Talk:
         assert isinstance(done, Done)
         assert done.usage.prompt_tokens == len(self._model.prompt)
         turn = Turn(name, self._model.tokens(new), done.usage.prompt_evaluated, self._model.prompt, self._sampled())
-        self._session.settle()
-        until_idle()
+        if self._prepared:
+            self._session.settle()
+            until_idle()
         return turn
 
     def _sampled(self) -> tuple[int, ...]:
@@ -137,11 +144,11 @@ def until_idle() -> None:
         time.sleep(IDLE_S)
 
 
-def ours() -> list[Turn]:
+def ours(*, prepared: bool) -> list[Turn]:
     library = Library(Path("nowhere"))  # the built-in model needs no folder
     model = library.find("tiny")
     with closing(library.open(model, prompt_cache=False)) as chat:
-        return list(Talk(chat).turns())
+        return list(Talk(chat, prepared=prepared).turns())
 
 
 def theirs(program: Path, turns: list[Turn]) -> list[llama_server.Completion]:
@@ -169,11 +176,14 @@ def show(turns: list[Turn], others: list[llama_server.Completion]) -> None:
         print(f"llama-server gave the same reply, id by id, in {same} of {len(turns)} turns")
 
 
-def failures(turns: list[Turn], others: list[llama_server.Completion]) -> Iterator[str]:
+def too_many(turns: list[Turn]) -> Iterator[str]:
     for turn in turns[1:]:  # the first one has the system message to read
         if turn.beside > ALLOWED:
             yield f"turn {turn.name}: {turn.beside} tokens beside the message, not {ALLOWED} at most"
-    for turn, other in zip(turns, others, strict=bool(others)):
+
+
+def more(turns: list[Turn], others: list[llama_server.Completion]) -> Iterator[str]:
+    for turn, other in zip(turns, others, strict=True):
         if turn.evaluated > other.evaluated:
             yield f"turn {turn.name}: {turn.evaluated} tokens, and llama-server {other.evaluated}"
 
@@ -183,15 +193,19 @@ def main() -> None:
     parser.add_argument("--build", type=Path, metavar="OUT")
     parser.add_argument("--source", type=Path, help="the unpacked source distribution of llama-cpp-python")
     parser.add_argument("--llama-server", type=Path, metavar="OUT")
+    parser.add_argument("--at-once", action="store_true")
     arguments = parser.parse_args()
     if arguments.build:
         llama_server.build(arguments.build, arguments.source)
         print(arguments.build)
         return
-    turns = ours()
+    turns = ours(prepared=not arguments.at_once)
     others = theirs(arguments.llama_server, turns) if arguments.llama_server else []
     show(turns, others)
-    if found := list(failures(turns, others)):
+    found = [] if arguments.at_once else list(too_many(turns))
+    if others:
+        found += more(turns, others)
+    if found:
         print("\n".join(found))
         sys.exit(1)
 
