@@ -5,26 +5,21 @@
 
 --build compiles llama-bench (half a minute) from the source distribution of llama-cpp-python, which it downloads with
 pip unless --source names it unpacked, against the libraries that the installed llama-cpp-python uses: both sides then
-run the same machine code, and only what is around it differs. It needs g++ and a llama-cpp-python built from source,
-which installs libllama-common too.
+run the same machine code, and only what is around it differs. See benchmarks/llama_sources.py for what it needs.
 
 A ratio above 1 means that we are faster. Run it on a machine that does nothing else.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import statistics
 import subprocess
-import sys
-import tarfile
-import tempfile
 from pathlib import Path
 
+from benchmarks.llama_sources import compile_program, sources
 from benchmarks.random_model import O200K_HARMONY_SIZE
 from gptoss_cli.engine import Timings, plan
-from gptoss_cli.engine.binding import VERSION
 from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.options import Sampling
 from gptoss_cli.prompt import Budget, Guide, Prompt, State
@@ -32,39 +27,11 @@ from gptoss_cli.prompt import Budget, Guide, Prompt, State
 ENVIRONMENT = dict(os.environ)  # before the engine adds its own settings: llama-bench runs without them
 
 
-def build(out: Path, source: Path | None) -> None:
+def build(out: Path, unpacked: Path | None) -> None:
     """llama-bench at `out`."""
-    with tempfile.TemporaryDirectory() as folder:
-        tree = source or download(Path(folder))
-        compile_bench(tree / "vendor/llama.cpp", out)
+    with sources(unpacked) as llama:
+        compile_program(out, llama, [f"tools/llama-bench/{name}.cpp" for name in ("llama-bench", "main")])
     print(out)
-
-
-def download(folder: Path) -> Path:
-    """The unpacked source distribution of the llama-cpp-python that we use."""
-    wanted = f"llama-cpp-python=={VERSION}"
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--dest", str(folder), wanted]
-    subprocess.run(pip, check=True)
-    (archive,) = folder.glob("*.tar.gz")
-    with tarfile.open(archive) as file:
-        file.extractall(folder, filter="data")
-    (tree,) = (path for path in folder.iterdir() if path.is_dir())
-    return tree
-
-
-def compile_bench(llama: Path, out: Path) -> None:
-    spec = importlib.util.find_spec("llama_cpp")
-    assert spec is not None
-    assert spec.origin is not None
-    installed = Path(spec.origin).parent
-    common, libraries = installed.parent / "lib", installed / "lib"
-    bench = llama / "tools/llama-bench"
-    command = ["g++", "-O2", "-std=c++17", "-DNDEBUG", "-o", str(out)]
-    command += [f"-I{llama / folder}" for folder in ("common", "include", "ggml/include", "vendor")]
-    command += [str(bench / "llama-bench.cpp"), str(bench / "main.cpp")]
-    for folder, names in ((common, ["llama-common"]), (libraries, ["llama", "ggml", "ggml-base", "ggml-cpu"])):
-        command += [f"-L{folder}", f"-Wl,-rpath,{folder}", *(f"-l{name}" for name in names)]
-    subprocess.run(command, check=True)
 
 
 class Comparison:

@@ -1,4 +1,4 @@
-"""The program `gptoss`: answers --version at once and leaves the rest to cli."""
+"""The program `gptoss`: answers --version and the shell's Tab at once and leaves the rest to cli."""
 
 import gc
 import sys
@@ -12,6 +12,11 @@ def main() -> None:
         print(f"gptoss {__version__}")
         sys.exit(0)
     try:
+        if sys.argv[1:2] == ["__complete"]:
+            from gptoss_cli import completions  # 30 ms; what follows takes too long for a key press
+
+            completions.answer(sys.argv[2:])
+            sys.exit(0)
         from gptoss_cli.cli import run_app  # 0.2 s, most of it Typer: not for a version
 
         code = run_app(sys.argv[1:])

@@ -54,6 +54,17 @@ class LocalChat:
         """
         return _Reply(self.engine, self.tokenizer, conversation, options).events()
 
+    def settle(self, conversation: Conversation) -> None:
+        """Read in the background what the next prompt will begin with: the answer as history has it, without thoughts.
+
+        Returns at once; the next reply stops it.
+        """
+        self.engine.prepare(render(conversation, self.tokenizer, next_role=None))
+
+    def keep(self, name: str) -> None:
+        """Keep what was read last for another process that goes on with it, under the session's id."""
+        self.engine.keep(name)
+
     def count(self, conversation: Conversation) -> int:
         """How many tokens a prompt of `conversation` has."""
         return len(render(conversation, self.tokenizer).tokens)
@@ -174,6 +185,7 @@ class _Reply:
             prompt_tokens=len(self._prompt.tokens),
             prompt_evaluated=timings.evaluated,
             prompt_reused=timings.reused,
+            prompt_restored=timings.restored,
             thinking_tokens=counts.thinking,
             answer_tokens=counts.answer,
         )

@@ -16,7 +16,9 @@ CHINESE = {
     "Converting": "轉換",
     "Thinking {seconds:.0f}s {dot} {tokens} tok": "思考 {seconds:.0f} 秒 {dot} {tokens} 個詞元",
     "Thought for {seconds:.1f} s": "思考了 {seconds:.1f} 秒",
+    "Waiting for another command": "等待另一個指令",
     # notices
+    "another command uses this model; waiting": "另一個指令正在使用這個模型；等待中",
     "thoughts cut at {count} tokens (--max-thinking)": "思考到 {count} 個詞元為止（--max-thinking）",
     "answer cut at {count} tokens (--max-tokens)": "回答到 {count} 個詞元為止（--max-tokens）",
     "answer cut: the context of {count} tokens is full (--num-ctx)": (
@@ -55,6 +57,15 @@ CHINESE = {
     "registered": "已登記",
     "converted": "已轉換",
     "already here": "原本就有",
+    # gptoss ps, stop
+    "MEMORY": "記憶體",
+    "CONTEXT": "上下文",
+    "UNTIL": "保留",
+    "in use": "使用中",
+    "forever": "永久",
+    "in {time}": "{time} 後結束",
+    "does not answer": "沒有回應",
+    "stopped {name}": "已停止 {name}",
     # gptoss config
     "{name} = {value} in {file}": "{name} = {value}，已寫入 {file}",
     "{name} is no longer set in {file}": "{file} 裡不再設定 {name}",
@@ -101,7 +112,6 @@ CHINESE = {
     "CEILING/s": "上限/秒",
     "RESIDENT": "常駐",
     "ANONYMOUS": "匿名",
-    "CONTEXT": "上下文",
     # headings
     "NAME": "名稱",
     "SIZE": "大小",

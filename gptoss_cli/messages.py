@@ -182,11 +182,14 @@ class Notice:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one reply. prompt_tokens = prompt_evaluated + prompt_reused."""
+    """Tokens of one reply. prompt_tokens = prompt_evaluated + prompt_reused; restored: those of the reused that came
+    back from a kept state.
+    """
 
     prompt_tokens: int
     prompt_evaluated: int
     prompt_reused: int
+    prompt_restored: int
     thinking_tokens: int
     answer_tokens: int
 

@@ -39,6 +39,10 @@ class ChatModel(Protocol):
 
     def reply(self, conversation: Conversation, options: Options) -> Iterator[Event]: ...
 
+    def settle(self, conversation: Conversation) -> None:
+        """Prepare for what comes after `conversation`, in the background."""
+        ...
+
     def count(self, conversation: Conversation) -> int:
         """How many tokens a prompt of `conversation` has."""
         ...
@@ -188,6 +192,11 @@ class Session:
         self.turns.append([user(f"{SUMMARIZED}\n\n{summary.text}"), answer(READ)])
         self.left_out = len(self.turns) - 1
         yield from self._record(self.left_out)
+
+    def settle(self) -> None:
+        """Let the model prepare for the next turn while the user reads and types."""
+        if self.turns:
+            self.chat.settle(self.conversation)
 
     def fullness(self) -> float:
         """Which share of the longest possible context the conversation takes; waits for the model to be loaded."""

@@ -1,5 +1,6 @@
 """Numbers as people read them: bytes, rates, durations; and how wide a text is on a terminal. Pure text."""
 
+import re
 from functools import lru_cache
 
 BYTES = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
@@ -23,6 +24,20 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s)")  # as Go's time.ParseDuration has them, without the smallest
+
+
+def seconds(text: str) -> float:
+    """What a duration says: `5m`, `1h30m`, `90s`, or a number of seconds; negative after a `-`. Raises ValueError."""
+    sign, rest = (-1.0, text[1:]) if text.startswith("-") else (1.0, text)
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", rest):
+        return sign * float(rest)
+    if not re.fullmatch(f"(?:{_SPAN.pattern})+", rest) or len(rest) > 20:
+        raise ValueError(f"no duration: {text!r}")
+    return sign * sum(float(count) * _SECONDS[unit] for count, unit in _SPAN.findall(rest))
 
 
 @lru_cache(maxsize=4096)

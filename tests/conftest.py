@@ -13,7 +13,7 @@ from harmony_cases import o200k_pieces
 from gptoss_cli import vocabulary
 from gptoss_cli.harmony.tokenizer import O200K_HARMONY_SIZE, O200K_HARMONY_SPECIALS, Tokenizer
 
-pytest_plugins = ["pulling", "random_model"]
+pytest_plugins = ["pulling", "random_model", "warming"]
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # a shell starts what it puts in the background (`make test &` in a script) with Ctrl-C ignored, and the programs
@@ -90,4 +90,5 @@ def process_environment(home: Path) -> dict[str, str]:
         "HF_HOME": str(home / "huggingface"),
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",
+        "GPTOSS_KEEP_ALIVE": "0",  # no process outlives a test, unless the test is about that
     }

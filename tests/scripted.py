@@ -60,5 +60,8 @@ class ScriptedEngine:
     def prepare(self, prompt: Prompt) -> None:
         pass
 
+    def keep(self, name: str) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True

@@ -50,6 +50,12 @@ def test_nothing_given_is_all_defaults() -> None:
         ({}, {"colour": "auto", "color": "never"}, "config.toml: colour stands there twice, once as color"),
         ({}, {"save": "maybe"}, "config.toml: save must be true or false, not 'maybe'"),
         ({}, {"models": {"x": {"save": False}}}, "config.toml [models.x]: save is not of one model"),
+        (
+            {"GPTOSS_KEEP_ALIVE": "soon"},
+            {},
+            "GPTOSS_KEEP_ALIVE: keep_alive must be a duration such as 5m or 1h30m, or seconds; 0 is none, -1 for ever;"
+            " not 'soon'",
+        ),
         ({}, {"models": 3}, "config.toml: models holds a table for each model"),
         ({}, {"models": {"a": 3}}, "config.toml: models holds a table for each model"),
         ({}, {"models": {"x": {"language": "en"}}}, "config.toml [models.x]: language is not of one model"),
@@ -144,6 +150,26 @@ def test_gptoss_home_moves_everything(tmp_path: Path) -> None:
     places = Places.of({"GPTOSS_HOME": str(tmp_path)})
     assert places.config_file == tmp_path / "config.toml"
     assert places.cache == tmp_path / "cache"
+
+
+def test_sockets_have_a_short_folder_of_one_home(tmp_path: Path) -> None:
+    def runtime(**environment: str) -> Path:
+        return Places.of({"GPTOSS_HOME": str(tmp_path), **environment}).runtime
+
+    assert runtime(XDG_RUNTIME_DIR="/tmp").parent == Path("/tmp/gptoss")
+    shared = runtime().parent
+    assert shared.parent == Path("/tmp")
+    assert shared.name.startswith("gptoss-")  # of this user
+    assert runtime(XDG_RUNTIME_DIR=str(tmp_path / "missing")) == runtime()
+    assert runtime(XDG_RUNTIME_DIR="relative", TMPDIR="/" + "long" * 20) == runtime()
+    assert runtime(GPTOSS_HOME=str(tmp_path / "other")) != runtime()
+
+
+def test_how_long_a_model_stays() -> None:
+    for value, count in (("1h", 3600.0), ("0", 0.0), (-1, -1.0), (90, 90.0)):
+        assert Settings.resolve(flags={"keep_alive": value}, environment={}, preset={}, file={}).keep_alive_s == count
+    assert Settings.resolve(flags={}, environment={}, preset={}, file={}).keep_alive_s == 300
+    assert Settings.resolve(flags={}, environment={}, preset={}, file={"keepalive": "2m"}).keep_alive == "2m"
 
 
 def test_the_file_is_read_and_its_faults_are_named(tmp_path: Path) -> None:

@@ -39,6 +39,41 @@ def test_a_context_that_does_not_fit_is_refused_with_one_that_does(tmp_path: Pat
     Room(path, Wanted(force=True), look=having(12 * GIB)).check_context(131072)
 
 
+def test_memory_that_others_give_back_is_counted(tmp_path: Path) -> None:
+    path = hollow(tmp_path / "model.gguf", BIG["20b"])
+    memory, asked = [8 * GIB, 13 * GIB, 17 * GIB], list[int]()
+
+    def relief() -> bool:
+        asked.append(memory.pop(0))
+        return True
+
+    def look() -> Machine:
+        return Machine(memory[0])
+
+    room = Room(path, Wanted(relief=relief), look=look)
+    room.check()
+    assert asked == [8 * GIB]  # no more than is needed
+    room.check_context(131072)
+    assert asked == [8 * GIB, 13 * GIB]
+
+
+def test_others_give_way_until_all_is_on_the_gpu(tmp_path: Path) -> None:
+    path = hollow(tmp_path / "model.gguf", BIG["20b"])
+    free = [2, 8, 16, 24]
+
+    def look() -> Machine:
+        return Machine(64 * GIB, (Gpu("GPU", free[0] * GIB, 24 * GIB),))
+
+    def relief() -> bool:
+        free.pop(0)
+        return True
+
+    assert Room(path, Wanted(relief=relief), look=look).plan.experts_in_ram == 0
+    assert free == [16, 24]
+    free = [4]
+    assert Room(path, Wanted(gpu_layers=1, relief=relief), look=look).plan.fits  # as the user has asked for
+
+
 def test_experts_in_ram_are_a_copy_where_the_gpu_has_its_own_memory(tmp_path: Path) -> None:
     path = hollow(tmp_path / "model.gguf", BIG["20b"])
     own, shared = Gpu("GPU", 8 * GIB, 8 * GIB), Gpu("GPU", 8 * GIB, 8 * GIB, shared=True)

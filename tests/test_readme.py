@@ -24,6 +24,7 @@ def test_a_console_block_prints_what_it_says(block: str, tmp_path: Path) -> None
     script = "".join(f"{command}\nset -- $?\nprintf '%s %s\\n' '{marker}' $1\n(exit $1)\n" for command, _ in steps)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": path, "HOME": str(tmp_path), "LANG": "C.UTF-8", "GPTOSS_HOME": str(tmp_path / "gptoss")}
+    environment["GPTOSS_KEEP_ALIVE"] = "0"
     (tmp_path / "block.sh").write_text(script, encoding="utf-8")
     done = subprocess.run(
         ["bash", "block.sh"],

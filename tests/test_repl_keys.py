@@ -155,12 +155,12 @@ TRANSCRIPTS: dict[str, list[tuple[str, str]]] = {
         ("/continue", "the last answer is complete"),
     ],
     "/copy": [
-        ("/copy", "there is no answer number 1; there are 0"),
+        ("/copy", "this chat has no answers"),
         ("hello", HELLO),
         ("/copy", "copied 1 line to the clipboard"),
-        ("/copy 2", "there is no answer number 2; there are 1"),
+        ("/copy 2", "this chat has 1 answer, so there is no number 2"),
         ("/copy all", "copied 3 lines"),
-        ("/copy code", "block of code in the last answer number 1; there are 0"),
+        ("/copy code", "the last answer has no blocks of code"),
         ("/copy that", "not 'that'"),
     ],
     "/file": [

@@ -10,7 +10,8 @@ from gptoss_cli.repl.wording import in_chat
     [
         (
             "raise --num-ctx, or think less: --reasoning low, --max-thinking N",
-            "raise /set parameter num_ctx, or think less: /set reasoning low, /set parameter max_thinking N",
+            "raise /set parameter num_ctx (/compact makes room, too), or think less: "
+            "/set reasoning low, /set parameter max_thinking N",
         ),
         ("answer cut at 5 tokens (--max-tokens)", "answer cut at 5 tokens (/set parameter max_tokens)"),
         ("--force, or fewer --gpu-layers; a -- b --x", "--force, or fewer --gpu-layers; a -- b --x"),

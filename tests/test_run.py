@@ -85,6 +85,7 @@ def test_json_is_one_object_with_stable_keys(gptoss: Gptoss) -> None:
         "prompt_tokens",
         "prompt_evaluated",
         "prompt_reused",
+        "prompt_restored",
         "thinking_tokens",
         "answer_tokens",
     ]

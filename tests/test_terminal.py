@@ -8,7 +8,7 @@ import pytest
 from gptoss_cli.messages import Channel, Delta, Done, End, Event, Message, Notice, Progress, ReplyTimings, Role, Usage
 from gptoss_cli.terminal import Screen, Viewer, safe
 
-DONE = Done("stop", Usage(5, 5, 0, 2, 3), ReplyTimings(0.1, 0.2, 0.3, 0.4))
+DONE = Done("stop", Usage(5, 5, 0, 0, 2, 3), ReplyTimings(0.1, 0.2, 0.3, 0.4))
 
 
 class Stream(io.StringIO):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gptoss_cli.units import duration, size
+from gptoss_cli.units import duration, seconds, size
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,18 @@ def test_bytes(count: int | None, text: str) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("5m", 300), ("1h30m", 5400), ("90s", 90), ("1.5m", 90), ("500ms", 0.5), ("300", 300), ("0", 0), ("-1", -1)],
+)
+def test_durations_that_are_read(text: str, count: float) -> None:
+    assert seconds(text) == count
+    assert seconds(f"-{text.removeprefix('-')}") == -abs(count)
+
+
+@pytest.mark.parametrize("text", ["", "-", "m", "5 m", "5x", "1e3", "inf", "nan", "--1", "5m3", "9" * 30 + "h", "٣"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError):
+        seconds(text)

@@ -17,6 +17,7 @@ from gptoss_cli.cli import appearance, argv, models
 from gptoss_cli.cli.asking import can_chat
 from gptoss_cli.cli.bench import measure
 from gptoss_cli.cli.chat import chat
+from gptoss_cli.cli.completion import completion
 from gptoss_cli.cli.create import create
 from gptoss_cli.cli.debug import debug
 from gptoss_cli.cli.disk import prune, verify
@@ -26,6 +27,7 @@ from gptoss_cli.cli.imports import import_models
 from gptoss_cli.cli.pull import pull
 from gptoss_cli.cli.run import run
 from gptoss_cli.cli.settings import config
+from gptoss_cli.cli.workers import list_running, stop
 from gptoss_cli.errors import BadInput, GptossError, NetworkError
 from gptoss_cli.terminal import safe
 
@@ -48,6 +50,8 @@ app.command("pull", short_help="Fetch a model from the Hub.")(pull)
 app.command("create", short_help="Make a model from a Modelfile.")(create)
 app.command("list", short_help="The models on this machine.")(models.list_models)
 app.command("ls", hidden=True)(models.list_models)
+app.command("ps", short_help="The models that are loaded.")(list_running)
+app.command("stop", short_help="Unload models.")(stop)
 app.command("show", short_help="What a model is.")(models.show)
 app.command("where", short_help="The file with a model's weights.")(models.where)
 app.command("cp", short_help="Give a model a second name.")(models.copy)
@@ -59,6 +63,7 @@ app.command("bench", short_help="How fast a model is here.", options_metavar="[O
 app.command("doctor", short_help="What is there, and what is wrong.")(doctor)
 app.add_typer(history)
 app.add_typer(config)
+app.command("completion", short_help="Tab completion for your shell.")(completion)
 app.add_typer(debug)
 
 # Typer vendors click privately; its public BadParameter leads to the base of all usage errors

@@ -37,7 +37,9 @@ def _colour_apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def _replaced(arguments: Sequence[str]) -> list[str]:
     rewritten: list[str] = []
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
-        if argument.startswith("--think="):
+        if argument == "--keepalive" or argument.startswith("--keepalive="):
+            rewritten.append("--keep-alive" + argument.removeprefix("--keepalive"))
+        elif argument.startswith("--think="):
             rewritten.append("--reasoning=" + argument.removeprefix("--think="))
         elif argument == CPU_MOE and not re.fullmatch(r"-?\d+", following):
             rewritten.append(f"{CPU_MOE}={MOST_LAYERS}")

@@ -19,6 +19,7 @@ from gptoss_cli.library.model import Model
 from gptoss_cli.terminal import Screen
 
 Text = str | None
+KEEP_ALIVE = "The model stays loaded: 5m, 1h30m, seconds; 0: not at all; -1: for ever. [5m]"
 
 
 def chat(
@@ -34,6 +35,7 @@ def chat(
     temperature: Annotated[Text, typer.Option(metavar="X", help="0: always the likeliest token. [1.0]")] = None,
     num_ctx: Annotated[Text, typer.Option(metavar="N", help="Length of the context. [as needed]")] = None,
     markdown: Annotated[str, typer.Option(metavar="WHEN", help="auto or never: draw answers as Markdown.")] = "auto",
+    keep_alive: Annotated[Text, typer.Option(metavar="TIME", help=KEEP_ALIVE)] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Statistics after each answer.")] = False,
     no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this chat.")] = False,
 ) -> None:
@@ -43,7 +45,7 @@ def chat(
     """
     if markdown not in ("auto", "never"):
         raise BadInput(f"--markdown is auto or never, not {markdown!r}")
-    flags = {"reasoning": reasoning, "temperature": temperature, "num_ctx": num_ctx}
+    flags = {"reasoning": reasoning, "temperature": temperature, "num_ctx": num_ctx, "keep_alive": keep_alive}
     screen = Screen(sys.stdout, sys.stderr, os.environ)
     if not (sys.stdin.isatty() and screen.out_is_terminal):
         raise BadInput("a chat needs a terminal", hint='in a script: gptoss run [MODEL] "your question"')
@@ -86,7 +88,7 @@ class Opened:
     ) -> None:
         self._places, self._screen, self._flags = places, screen, flags
         self._cpu_moe, self._force = cpu_moe, force
-        self._library = Library(places.data, places.cache)
+        self._library = Library(places.data, places.cache, places.runtime)
         self._file = read_file(places.config_file)
         self._general = Settings.resolve(flags={}, environment=os.environ, preset={}, file=self._file)
         self._saves = saves and self._general.save

@@ -14,6 +14,7 @@ from gptoss_cli import terminal
 from gptoss_cli.cli.asking import can_ask
 from gptoss_cli.cli.models import Json, age, print_lines
 from gptoss_cli.config import Places
+from gptoss_cli.engine.states import FOLDER, forget_session
 from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.files import check_writable, write_whole
 from gptoss_cli.history import History, Hit, Saved
@@ -122,6 +123,7 @@ def remove(
         for saved in meant:
             if yes or not can_ask() or _agreed(saved):
                 opened.remove(saved.id)
+                forget_session(Places.of(os.environ).cache / FOLDER, saved.id)
                 _say(translated("removed {name}", name=saved.id))
     if failures:
         raise failures[0]

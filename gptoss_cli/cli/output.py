@@ -65,10 +65,11 @@ def statistics(shown: Shown) -> list[str]:
     if done is None:
         return []
     usage, timings = done.usage, done.timings
+    restored = f" ({usage.prompt_restored} restored)" if usage.prompt_restored else ""
     lines = [
         f"load      {timings.load_s:.2f} s",
         f"first     token after {timings.first_token_s:.2f} s",
-        f"prompt    {usage.prompt_evaluated} tokens new, {usage.prompt_reused} cached, "
+        f"prompt    {usage.prompt_evaluated} tokens new, {usage.prompt_reused} cached{restored}, "
         f"{_rate(usage.prompt_evaluated, timings.prompt_s)}",
     ]
     answer_at = shown.answer_at if shown.answer_at is not None else shown.ended_at

@@ -14,7 +14,8 @@ import typer
 
 from gptoss_cli.cli import offer, output, prompts
 from gptoss_cli.cli.asking import can_chat
-from gptoss_cli.cli.chat import Opened
+from gptoss_cli.cli.chat import KEEP_ALIVE, Opened
+from gptoss_cli.cli.each import Asking, answer_each, lines_of_input
 from gptoss_cli.cli.saving import Saving
 from gptoss_cli.config import Places, Settings, read_file
 from gptoss_cli.errors import BadInput, GptossError, ModelNotFound
@@ -64,8 +65,12 @@ def run(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Try it even if memory is too small for it.")] = False,
     threads: Annotated[Whole, typer.Option(metavar="N", min=1, help="Threads. [usable cores]")] = None,
+    keep_alive: Annotated[Text, typer.Option(metavar="TIME", help=KEEP_ALIVE)] = None,
     header_guard: Annotated[bool, typer.Option(help="Keep Harmony headers well formed.")] = True,
     out: Annotated[File, typer.Option("-o", "--output", metavar="FILE", help="Write the answer here, whole.")] = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="One prompt per line of standard input, one answer per line.")
+    ] = False,
     last: Annotated[bool, typer.Option("-c", "--continue", help="Go on with the last saved chat, and save.")] = False,
     save: Annotated[bool, typer.Option("--save", help="Save question and answer as a chat.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
@@ -81,6 +86,9 @@ def run(
     The first word is the model when there is no blank in it: a name, tiny, or the path of a .gguf. Without one the
     default answers. A lone - is another place for standard input. The answer goes to stdout, all else to stderr.
     With -c the model is that of the chat, and all words are the prompt. Without a prompt, a terminal gets a chat.
+
+    With --each every line is a prompt of its own, the words go along with each, and line breaks in answers become
+    blanks; --jsonl keeps them. A line that fails is answered by an empty one, and the exit code is 1 then.
     """
     places = Places.of(os.environ)
     defaults = read_file(places.config_file)
@@ -101,11 +109,15 @@ def run(
         "num_ctx": num_ctx,
         "gpu_layers": gpu_layers,
         "threads": threads,
+        "keep_alive": keep_alive,
         "header_guard": None if header_guard else False,
     }
-    library = Library(places.data, places.cache)
+    library = Library(places.data, places.cache, places.runtime)
     name, rest = _model_and_words(model, words or [])
-    if not (rest or file or no_stdin or last or save or quiet or form.is_for_programs) and can_chat():  # as in Ollama
+    if each and (last or save or no_stdin or as_json or out):
+        raise BadInput("--each goes without -c, --save, -n, --json and -o")
+    is_asked = rest or file or no_stdin or each or last or save or quiet or form.is_for_programs
+    if not is_asked and can_chat():  # as in Ollama
         here = Opened(places, screen, flags, cpu_moe=cpu_moe, force=force)
         chosen = here.model(None) if name is None else _choose(library, name, defaults, screen)
         here.talk(chosen, form.view, History(places.sessions), system=prompts.system_text(system))
@@ -125,7 +137,22 @@ def run(
         cpu_moe=cpu_moe,
         force=force,
         threads=settings.threads,
+        keep_alive=settings.keep_alive_s,
+        prompt_cache=settings.prompt_cache,
     )
+    if each:
+        with closing(opened):
+            _tell_about(chosen, screen)
+            asking = Asking(
+                lambda: Session(
+                    opened, settings.options, system=instructions, messages=chosen.messages, date=saving.date
+                ),
+                screen,
+                form.thinking,
+                rest,
+                file or [],
+            )
+            raise typer.Exit(answer_each(lines_of_input(), asking, as_jsonl=as_jsonl))
     with closing(opened), closing(saving):
         asked = time.monotonic()
         prompt = prompts.compose(rest, None if no_stdin else prompts.piped_text(quiet=quiet), file or [])

@@ -3,6 +3,7 @@
 Knows names and their order; not how a flag is typed or a preset is stored.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -17,9 +18,11 @@ from gptoss_cli.errors import BadInput
 from gptoss_cli.language import AUTO, LANGUAGES
 from gptoss_cli.names import ModelName
 from gptoss_cli.options import LOADING, NAMES, SAMPLING_NAMES, Options, boolean, typed
+from gptoss_cli.units import seconds
 
 ENVIRONMENT_PREFIX = "GPTOSS_"  # GPTOSS_MODEL, GPTOSS_REASONING, GPTOSS_TEMPERATURE, ...
 FILE, DEFAULT = "config.toml", "default"
+LONGEST_RUNTIME = 60  # the path of a socket has 103 characters at most on a Mac, and 40 come behind
 
 COLOURS = ("auto", "always", "never")
 THINKING = ("line", "show", "hide")
@@ -30,18 +33,25 @@ THEMES = (
 )  # fmt: skip
 CHOICES = {"colour": COLOURS, "language": LANGUAGES, "theme": THEMES, "thinking": THINKING}
 OF_MODELS = tuple(sorted(NAMES | set(LOADING)))  # what a table [models.NAME] may set
-SWITCHES = ("save", "history")
-SETTINGS = ("model", *OF_MODELS, *CHOICES, *SWITCHES)
-SPELLINGS = {"color": "colour", "num_predict": "max_tokens", "num_gpu": "gpu_layers", "num_thread": "threads"}
+SWITCHES = ("save", "history", "prompt_cache")
+SETTINGS = ("model", *OF_MODELS, *CHOICES, *SWITCHES, "keep_alive")
+SPELLINGS = {
+    "keepalive": "keep_alive",
+    "color": "colour",
+    "num_predict": "max_tokens",
+    "num_gpu": "gpu_layers",
+    "num_thread": "threads",
+}
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where things are kept on this machine."""
+    """Where things are kept on this machine. runtime: a folder for sockets, so short that they can have paths."""
 
     config_file: Path
     cache: Path
     data: Path
+    runtime: Path
 
     @property
     def sessions(self) -> Path:
@@ -58,13 +68,15 @@ class Places:
         """GPTOSS_HOME moves everything; without it, the platform's own folders."""
         if home := environment.get("GPTOSS_HOME"):
             root = Path(os.path.expanduser(home))
-            return cls(root / FILE, root / "cache", root)
+            return cls(root / FILE, root / "cache", root, _runtime(environment, root))
         import platformdirs  # 10 ms: not needed by --version and --help
 
+        data = Path(platformdirs.user_data_dir("gptoss"))
         return cls(
             Path(platformdirs.user_config_dir("gptoss")) / FILE,
             Path(platformdirs.user_cache_dir("gptoss")),
-            Path(platformdirs.user_data_dir("gptoss")),
+            data,
+            _runtime(environment, data),
         )
 
 
@@ -75,7 +87,8 @@ class Settings:
     An origin is what a user can change: `--temperature`, `GPTOSS_TEMPERATURE`, `NO_COLOR`, `preset zh`,
     `config.toml [models.zh]`, `config.toml`. model: the default one. gpu_layers, threads: None is the engine's choice.
     theme: of the code in answers. thinking: one line, the thoughts themselves, or no sign of them. save: whether chats
-    are kept; history: whether what is typed in them is.
+    are kept; history: whether what is typed in them is; prompt_cache: whether states are, of what was read. keep_alive:
+    how long a model stays loaded that is not used.
     """
 
     model: str | None
@@ -89,6 +102,13 @@ class Settings:
     thinking: str = THINKING[0]
     save: bool = True
     history: bool = True
+    prompt_cache: bool = True
+    keep_alive: str = "5m"
+
+    @property
+    def keep_alive_s(self) -> float:
+        """0: not beyond the command; negative: for ever."""
+        return seconds(self.keep_alive)
 
     @classmethod
     def resolve(
@@ -116,7 +136,8 @@ class Settings:
         ):
             values[name] = checked(name, value, source)
             origin[name] = source
-        others = {name: values.pop(name) for name in ("model", *LOADING, *CHOICES, *SWITCHES) if name in values}
+        own = ("model", *LOADING, *CHOICES, *SWITCHES, "keep_alive")
+        others = {name: values.pop(name) for name in own if name in values}
         default: dict[str, object] = {"model": None}
         return cls(options=Options().override(values), origin=origin, **(default | others))  # type: ignore[arg-type]
 
@@ -156,6 +177,8 @@ def checked(name: str, value: object, source: str = "") -> object:
             return _choice(name, value)
         if name in SWITCHES:
             return boolean(name, value)
+        if name == "keep_alive":
+            return _duration(name, value)
         return typed(name, value)
     except BadInput as error:
         if not source or source.startswith("--"):
@@ -261,6 +284,31 @@ def _choice(name: str, value: object) -> str:
             return choice
     *most, last = CHOICES[name]
     raise BadInput(f"{name} must be {', '.join(most)} or {last}, not {str(value)!r}")
+
+
+def _duration(name: str, value: object) -> str:
+    try:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError
+        seconds(str(value))
+    except ValueError:
+        raise BadInput(
+            f"{name} must be a duration such as 5m or 1h30m, or seconds; 0 is none, -1 for ever; not {value!r}"
+        ) from None
+    return str(value)
+
+
+def _runtime(environment: Mapping[str, str], home: Path) -> Path:
+    """A folder of its own for each home; a process that was started with one home is not found from another."""
+    own = hashlib.sha256(os.fsencode(home.absolute())).hexdigest()[:8]
+    given = environment.get("XDG_RUNTIME_DIR", "")
+    if given and os.path.isabs(given) and os.access(given, os.W_OK) and len(given) <= LONGEST_RUNTIME:
+        return Path(given) / "gptoss" / own
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    base = environment.get("TMPDIR", "")
+    if not os.path.isabs(base) or len(base) > LONGEST_RUNTIME:
+        base = "/tmp"
+    return Path(base) / f"gptoss-{user}" / own
 
 
 def _model_key(text: str) -> str:

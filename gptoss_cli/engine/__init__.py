@@ -13,7 +13,10 @@ class Enough(Exception):
 
 
 class Step(NamedTuple):
-    """How far something has come before the first token: `load` (thousandths) or `prompt` (tokens of it read)."""
+    """How far something has come before the first token: `load` (thousandths) or `prompt` (tokens of it read).
+
+    `wait` (0 of 0): for the replies to others.
+    """
 
     stage: str
     done: int
@@ -30,7 +33,9 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True)
 class Timings:
-    """What one generation took. evaluated + reused = tokens of the prompt; finish: `stop`, `length` or `context`."""
+    """What one generation took. evaluated + reused = tokens of the prompt; restored: those of the reused that came back
+    from a kept state. finish: `stop`, `length` or `context`.
+    """
 
     evaluated: int
     reused: int
@@ -57,7 +62,8 @@ class Engine(Protocol):
     """Takes and gives token ids. One generation at a time; closing the generator stops it within one token.
 
     Steps come before the first token, at most ten a second, while something keeps the caller waiting. Thrown Enough,
-    the generator stops at once and returns its timings.
+    the generator stops at once and returns its timings. `prepare` reads a prompt in the background, `keep` makes what
+    was read last outlive the process, under a name; either may do nothing.
     """
 
     @property
@@ -68,5 +74,7 @@ class Engine(Protocol):
     ) -> Generator[Token | Step, None, Timings]: ...
 
     def prepare(self, prompt: Prompt) -> None: ...
+
+    def keep(self, name: str) -> None: ...
 
     def close(self) -> None: ...

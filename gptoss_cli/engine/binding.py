@@ -5,7 +5,6 @@ Everything here must be called from one thread at a time (engine/llama has one o
 
 import atexit
 import ctypes
-import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -25,6 +24,7 @@ STRUCT_SIZES = {"llama_model_params": 80, "llama_context_params": 160, "llama_ba
 
 LOG_ERROR = 4  # ggml/include/ggml.h, enum ggml_log_level
 FLASH_ATTN_AUTO = -1  # llama.h, LLAMA_FLASH_ATTN_TYPE_AUTO
+PARTIAL_ONLY = 1  # llama.h, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY: what sliding-window layers hold
 ABORTED = 2  # what llama_decode returns then
 LOAD_MODE_NONE = 0  # llama.h, LLAMA_LOAD_MODE_NONE
 GPU, INTEGRATED_GPU = 1, 2  # ggml-backend.h, enum ggml_backend_dev_type
@@ -40,6 +40,8 @@ _keep: list[Any] = []  # ctypes callbacks that llama.cpp holds
 @cache
 def api() -> Any:
     """The module `llama_cpp.llama_cpp`, checked. Raises EngineError when it is missing or another version."""
+    import importlib.metadata  # 9 ms, as slow as a bare interpreter
+
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # or a failed assertion forks gdb and prints for seconds
     if "OMP_WAIT_POLICY" not in os.environ:
         # how often libgomp looks before a thread sleeps at a barrier. Its own 300,000 make a token 300 times slower
@@ -95,7 +97,9 @@ def _capture_log(module: Any) -> None:
         line = text.decode("utf-8", errors="replace").strip()
         if level == LOG_ERROR:
             _errors.append(line)
-        if verbose:
+            if not Abort.wanted:  # a decode that was stopped is an error to llama.cpp
+                logger.info("%s", line)  # an engine's process keeps it: the next line may be an assertion that fails
+        elif verbose:
             logger.debug("%s", line)
 
     callback = module.llama_log_callback(note)
@@ -135,12 +139,15 @@ class Abort:
     function, without entering Python. `set` may be called from any thread.
     """
 
+    wanted = False  # by whoever set one last
+
     def __init__(self) -> None:
         self._buffer = ctypes.create_string_buffer(2)
         self.callback = ctypes.cast(_c_runtime().strlen, api().ggml_abort_callback)
         self.data = ctypes.cast(self._buffer, ctypes.c_void_p)
 
     def set(self, stop: bool) -> None:
+        Abort.wanted = stop
         self._buffer[0] = b"x" if stop else b"\0"
 
 
@@ -304,9 +311,25 @@ class Context:
         self._api.llama_state_seq_get_data(self.handle, buffer, size, 0)
         return buffer
 
-    def set_state(self, buffer: Any) -> None:
-        if not self._api.llama_state_seq_set_data(self.handle, buffer, len(buffer), 0):
-            raise EngineError(f"the state could not be carried to a longer context: {last_errors()}")
+    def set_state(self, buffer: Any) -> bool:
+        """Hold what `buffer` has in place of what is held; False, and nothing is held, when it does not fit here."""
+        self.clear()
+        if self._api.llama_state_seq_set_data(self.handle, buffer, len(buffer), 0) == len(buffer):
+            return True
+        self.clear()
+        return False
+
+    def window(self) -> Any:
+        """What the sliding-window layers hold: the part of the state that decoding overwrites. 3 MiB in the 20b."""
+        size = self._api.llama_state_seq_get_size_ext(self.handle, 0, PARTIAL_ONLY)
+        buffer = (ctypes.c_uint8 * size)()
+        self._api.llama_state_seq_get_data_ext(self.handle, buffer, size, 0, PARTIAL_ONLY)
+        return buffer
+
+    def set_window(self, buffer: Any) -> bool:
+        """Put back what `window` gave when fewer positions were held; whoever calls cuts the rest off."""
+        size = len(buffer)
+        return bool(self._api.llama_state_seq_set_data_ext(self.handle, buffer, size, 0, PARTIAL_ONLY) == size)
 
     def close(self) -> None:
         if self.handle:

@@ -14,12 +14,16 @@ from gptoss_cli.engine.shape import Shape
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asks for; None is the plan's choice. force: try whatever the figures say."""
+    """What a user asks for; None is the plan's choice. force: try whatever the figures say.
+
+    relief is called while memory is short: it gives some back, or returns False when there is none to give.
+    """
 
     num_ctx: int | None = None
     gpu_layers: int | None = None
     cpu_moe: int | None = None
     force: bool = False
+    relief: Callable[[], bool] = lambda: False
 
 
 class Room:
@@ -33,6 +37,9 @@ class Room:
         self._path, self._wanted, self._look = path, wanted, look
         self._machine = look()
         self.plan = self._planned()
+        while not self._has_the_best() and wanted.relief():
+            self._machine = look()
+            self.plan = self._planned()
         # host memory that a GPU can reach itself is faster than mapped pages (llama-model-loader.cpp, create_tensor
         # says so); a forced load may need more than there is, and Apple's GPUs use the mapped pages themselves
         discrete = any(not gpu.shared for gpu in self._machine.gpus)
@@ -50,6 +57,12 @@ class Room:
             cpu_moe=self._wanted.cpu_moe,
         )
 
+    def _has_the_best(self) -> bool:
+        """Whether more memory would change nothing: what may be on GPUs is there."""
+        if self._wanted.gpu_layers is not None or self._wanted.cpu_moe is not None or not self._machine.gpus:
+            return self.plan.fits
+        return self.plan.fits and not self.plan.experts_in_ram
+
     def check(self) -> None:
         """Raises DoesNotFit when the model cannot be loaded, unless it is forced."""
         self._refuse_unless_it_fits(self.plan, str(self._path))
@@ -59,9 +72,14 @@ class Room:
 
         Without this the system would give the memory and kill the process when it is written to.
         """
-        self._machine = memory.without(self._look(), self.plan, self._anonymous)
-        made = memory.placed(self.shape, self._machine, n_ctx, UBATCH, self.plan.placement)
+        made = self._with_context(n_ctx)
+        while not made.fits and self._wanted.relief():
+            made = self._with_context(n_ctx)
         self._refuse_unless_it_fits(made, f"a context of {n_ctx} tokens")
+
+    def _with_context(self, n_ctx: int) -> Plan:
+        self._machine = memory.without(self._look(), self.plan, self._anonymous)
+        return memory.placed(self.shape, self._machine, n_ctx, UBATCH, self.plan.placement)
 
     def _refuse_unless_it_fits(self, made: Plan, what: str) -> None:
         if made.fits or self._wanted.force:

@@ -20,6 +20,7 @@ from gptoss_cli.messages import (
 from gptoss_cli.prompt import Prompt
 
 CONSTRAIN = "<|constrain|>"
+TURNS_MARKED = 4  # to go back so far is quick, and each mark makes reading a whole prompt a little slower
 
 
 def render(
@@ -36,16 +37,20 @@ def render(
     reasoning output in subsequent sampling"). training: everything is kept, and a final answer at the very end is
     closed by <|return|>. A last message that is incomplete is left open to be continued, and next_role is ignored.
     Messages after the last final answer that were sampled are repeated id by id. Marks: the end of the system and
-    developer messages at the beginning, and of the prompt. Raises BadInput for a tool's message without a name.
+    developer messages at the beginning, where the last TURNS_MARKED messages of the user begin, and the end of the
+    prompt. Raises BadInput for a tool's message without a name.
     """
     messages = tuple(each for each in conversation.messages if not _is_empty_developer(each))
     kept = [*messages] if keep_analysis or training else kept_messages(messages)
     writer = _Writer(tokenizer, has_functions=_has_functions(messages))
     answered = _last_answer(kept)
     prefix = 0
+    asked: list[int] = []  # where messages of the user begin
     for place, message in enumerate(kept):
         in_prefix = message.role in (Role.SYSTEM, Role.DEVELOPER) and prefix == len(writer.ids)
         is_open = place == len(kept) - 1 and not message.complete
+        if message.role is Role.USER:
+            asked.append(len(writer.ids))
         if place > answered and message.tokens and (message.complete or is_open):
             writer.again(message)
         else:
@@ -56,7 +61,7 @@ def render(
         writer.ids[-1] = tokenizer.special.return_
     elif next_role is not None and not continued and not training:
         writer.open(next_role)
-    marks = tuple(sorted({prefix, len(writer.ids)} - {0}))
+    marks = tuple(sorted({prefix, *asked[-TURNS_MARKED:], len(writer.ids)} - {0}))
     return Prompt(tuple(writer.ids), marks=marks, stop=tokenizer.stop)
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 from gptoss_cli import finds, gguf, names, preset, vocabulary, weights
 from gptoss_cli.chat import LocalChat
 from gptoss_cli.downloads import Downloads
-from gptoss_cli.engine.llama import LlamaEngine
-from gptoss_cli.errors import BadInput, ModelNotFound
+from gptoss_cli.engine import wire
+from gptoss_cli.engine.running import Running, running
+from gptoss_cli.engine.states import FOLDER
+from gptoss_cli.errors import BadInput, GptossError, ModelNotFound
 from gptoss_cli.hub import cache
 from gptoss_cli.hub.api import Source
 from gptoss_cli.hub.download import Tuning
+from gptoss_cli.library import loaded
 from gptoss_cli.library import pull as pulling
 from gptoss_cli.library.adopt import Adoption, Outcomes
 from gptoss_cli.library.fit import Fit, fit_of, gpu_layers_of
@@ -43,10 +46,13 @@ MOST_NAMED = 8  # models in a hint
 
 
 class Library:
-    """The models of this machine. data: folder of the named ones; cache: of what makes a later start quick, or None."""
+    """The models of this machine. data: folder of the named ones; cache: of what makes a later start quick, or None.
 
-    def __init__(self, data: Path, cache: Path | None = None) -> None:
-        self._data, self._cache = data, cache
+    runtime: a private folder for what runs, or None: models then run in this process only.
+    """
+
+    def __init__(self, data: Path, cache: Path | None = None, runtime: Path | None = None) -> None:
+        self._data, self._cache, self._runtime = data, cache, runtime
         self._store = Store(data)
         self._downloads = Downloads(data)
 
@@ -105,24 +111,30 @@ class Library:
         cpu_moe: int | None = None,
         force: bool = False,
         threads: int | None = None,
+        prompt_cache: bool = True,
+        keep_alive: float = 0,
     ) -> LocalChat:
         """A chat with `model`; loading goes on in the background. Close it.
 
-        force: try to load what does not fit in memory. Raises BadInput for a file that is not a usable gpt-oss GGUF,
-        ModelNotFound for an adapter that is gone.
+        force: try to load what does not fit in memory. prompt_cache: keep on disk what was read, for the next process.
+        keep_alive: run it in a process of its own, which stays for so many seconds after it was last used, for ever
+        when negative; 0 runs it in this process. Raises BadInput for a file that is not a usable gpt-oss GGUF,
+        ModelNotFound for an adapter that is gone, and EngineError.
         """
         weights.check_usable(gguf.Header.read(model.weights))
         if problem := _gone(model.name, model.adapters):
             raise ModelNotFound(problem, hint=f"create {model.name} again, or gptoss rm {model.name} forgets the name")
-        engine = LlamaEngine(
-            model.weights,
-            num_ctx=num_ctx,
-            gpu_layers=gpu_layers_of(model, gpu_layers),
-            cpu_moe=cpu_moe,
-            force=force,
-            threads=threads or model.threads,
-            adapters=model.adapters,
+        load = wire.Load(
+            str(model.weights.absolute()),
+            tuple(str(each.absolute()) for each in model.adapters),
+            num_ctx,
+            gpu_layers_of(model, gpu_layers),
+            cpu_moe,
+            force,
+            threads or model.threads,
+            states=str((self._cache / FOLDER).absolute()) if prompt_cache and self._cache else None,
         )
+        engine = loaded.engine(load, model.name, self._runtime, keep_alive)
         return LocalChat(engine, vocabulary.load(model.weights, self._cache), num_ctx)
 
     def fit(
@@ -249,6 +261,22 @@ class Library:
         """Whether `pull` knows where to fetch it; says nothing about whether it is here."""
         base = self._base_of(name)
         return names.canonical(base) is not None or names.is_hub_reference(base)
+
+    def running(self) -> list[Running]:
+        """The models that are loaded in processes of their own."""
+        return sorted(running(self._runtime), key=lambda each: each.name) if self._runtime else []
+
+    def stop(self, name: str | None) -> list[Running]:
+        """Unload the model `name`, or all, replies or not; what was unloaded. Raises ModelNotFound when it is not."""
+        wanted = self.running()
+        if name is not None:
+            try:
+                weights_of_name = self.find(name).weights
+            except GptossError:  # it may be known by a name that is gone by now
+                weights_of_name = None
+            wanted = loaded.called(name, weights_of_name, wanted)
+        loaded.stop(wanted)
+        return wanted
 
     # one step each
 

@@ -76,6 +76,14 @@ class Loading:
         yield from self.progress()
         yield from self.chat().reply(conversation, options)
 
+    def settle(self, conversation: Conversation) -> None:
+        if self._chat:
+            self._chat.settle(conversation)
+
+    def keep(self, name: str) -> None:
+        if self._chat:
+            self._chat.keep(name)
+
     def count(self, conversation: Conversation) -> int:
         return self.chat().count(conversation)
 

@@ -86,6 +86,8 @@ class Talk:
             cpu_moe=self.cpu_moe,
             force=self.force,
             threads=settings.threads,
+            keep_alive=settings.keep_alive_s,
+            prompt_cache=settings.prompt_cache and self.history is not None,
         )
         return Loading(opened, lambda: self.redraw())
 
@@ -189,6 +191,8 @@ class Talk:
         self._remember()
 
     def close(self) -> None:
+        if saved := self.current():
+            self.loading.keep(saved.id)
         self.loading.close()
         if self.history:
             self.history.close()
@@ -225,6 +229,7 @@ class Talk:
         finally:
             self.options = self.session.options
             self._note(view.shown)
+            self.session.settle()
         if self.view.verbose:
             for line in self.statistics(view.shown):
                 self.screen.dim(f"{line}\n")

@@ -17,4 +17,6 @@ def _command(found: re.Match[str]) -> str:
     name = found[1].replace("-", "_")
     if name == "reasoning":
         return "/set reasoning"
+    if name == "num_ctx":
+        return "/set parameter num_ctx (/compact makes room, too)"
     return f"/set parameter {name}" if name in NAMES - preset.NO_PARAMETERS else found[0]

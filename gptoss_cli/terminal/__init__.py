@@ -10,6 +10,8 @@ from typing import TextIO
 
 from gptoss_cli.errors import GptossError
 from gptoss_cli.language import translated
+from gptoss_cli.markdown.styled import Span, plain
+from gptoss_cli.markdown.wrap import wrap
 from gptoss_cli.messages import Channel, Delta, Done, Event, Message, Notice, Progress
 from gptoss_cli.terminal.page import Page
 from gptoss_cli.terminal.text import safe as safe
@@ -18,7 +20,12 @@ from gptoss_cli.units import padded as padded
 
 REDRAW_S = 0.1  # decoding with all cores suffers from anything that is busy beside it
 SPINNER, ASCII_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
-STAGES = {"load": "Loading", "prompt": "Reading the prompt", "convert": "Converting"}
+STAGES = {
+    "load": "Loading",
+    "prompt": "Reading the prompt",
+    "convert": "Converting",
+    "wait": "Waiting for another command",
+}
 NARROWEST = 20
 DIM, PLAIN, CLEAR_LINE = "\x1b[2m", "\x1b[0m", "\r\x1b[K"
 SEPARATORS = str.maketrans("\t\r\n", "   ")
@@ -113,14 +120,22 @@ class Screen:
     def complain(self, error: GptossError) -> None:
         """What went wrong, and what to do."""
         for line in (f"gptoss: {error}", *([f"  {error.hint}"] if error.hint else [])):
-            self.err.write(safe(line) + "\n")
+            self.err.write(self._folded(safe(line)) + "\n")
         self.err.flush()
 
     def say(self, text: str) -> None:
         """A line for the user, on stderr."""
         if not self.quiet:
-            self.err.write(f"gptoss: {safe(text)}\n")
+            self.err.write(self._folded(f"gptoss: {safe(text)}") + "\n")
             self.err.flush()
+
+    def _folded(self, line: str) -> str:
+        """`line` broken between words where a terminal would break it anywhere; what follows is indented."""
+        columns = self.size()[0]
+        if not self.live or cells(line) <= columns:
+            return line
+        first = line[: len(line) - len(line.lstrip())]
+        return first + "\n  ".join(map(plain, wrap([Span(line.strip())], columns - 2)))
 
     def dim(self, text: str) -> None:
         text = safe(text) if self.err_is_terminal else text
@@ -166,6 +181,7 @@ class Viewer:
         self._started = time.monotonic() if started is None else started
         self._message = ""  # of the final channel, as far as it streamed
         self._aside = False  # stderr stands inside a line
+        self._waiting = False  # the user knows that others are served first
         self.shown = Shown()
 
     def show(self, events: Iterable[Event]) -> Shown:
@@ -189,6 +205,8 @@ class Viewer:
             case Message():
                 self._message_ended(event)
             case Progress(stage, done, total):
+                if stage == "wait":
+                    self._tell_of_waiting()
                 self._line.progress(stage, done, total)
             case Notice(text):
                 self.shown.notices.append(text)
@@ -196,6 +214,12 @@ class Viewer:
                 self.shown.done = event
             case _:
                 pass
+
+    def _tell_of_waiting(self) -> None:
+        """Once and at once, where there is no live line."""
+        if not (self._screen.live or self._waiting):
+            self._screen.say(translated("another command uses this model; waiting"))
+        self._waiting = True
 
     def finish(self) -> None:
         """Leave both streams at the start of a line, and say what was noticed."""

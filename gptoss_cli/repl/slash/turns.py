@@ -7,6 +7,8 @@ from pathlib import Path
 from gptoss_cli.errors import BadInput
 from gptoss_cli.harmony.render import render
 from gptoss_cli.language import translated
+from gptoss_cli.markdown.styled import Span, plain
+from gptoss_cli.markdown.wrap import wrap
 from gptoss_cli.messages import Channel, Conversation, Effort, Role
 from gptoss_cli.repl import clipboard
 from gptoss_cli.repl.slash import Command, no_more
@@ -52,9 +54,9 @@ def _copy(talk: Talk, text: str) -> None:
         copied = "\n\n".join(message.text for message in talk.messages())
     elif found := re.fullmatch(r"code(?:\s+(\d+))?", what):
         blocks = [block[1] for block in CODE.findall(talk.last_answer())]
-        copied = _nth(blocks, int(found[1] or 1), "block of code in the last answer").rstrip("\n")
+        copied = _nth(blocks, int(found[1] or 1), "the last answer has {} of code", "block").rstrip("\n")
     elif what.isdecimal():
-        copied = _nth(talk.answers()[::-1], int(what), "answer")
+        copied = _nth(talk.answers()[::-1], int(what), "this chat has {}", "answer")
     else:
         raise BadInput(f"/copy takes a number, code N or all, not {what!r}")
     how = clipboard.copy(copied, talk.screen)
@@ -62,9 +64,10 @@ def _copy(talk: Talk, text: str) -> None:
     talk.screen.say(f"copied {lines} line{'s' if lines > 1 else ''} {how}")
 
 
-def _nth(found: Sequence[str], number: int, what: str) -> str:
+def _nth(found: Sequence[str], number: int, there_are: str, noun: str) -> str:
     if not 1 <= number <= len(found):
-        raise BadInput(f"there is no {what} number {number}; there are {len(found)}")
+        count = f"{len(found) or 'no'} {noun}{'' if len(found) == 1 else 's'}"
+        raise BadInput(f"{there_are.format(count)}, so there is no number {number}")
     return found[number - 1]
 
 
@@ -86,7 +89,8 @@ def _thoughts(talk: Talk, text: str) -> None:
     said = "\n".join(thoughts) or talk.shown.thinking
     if not said.strip():
         raise BadInput("there were no thoughts")
-    talk.screen.dim(said.rstrip("\n") + "\n")
+    width = talk.screen.size()[0]
+    talk.screen.dim("\n".join(plain(line) for line in wrap([Span(said.rstrip("\n"))], width)) + "\n")
 
 
 def _raw(talk: Talk, text: str) -> None:

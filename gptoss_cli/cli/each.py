@@ -1,0 +1,91 @@
+"""`gptoss run --each`: one prompt per line of standard input, one answer per line of standard output."""
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gptoss_cli.cli import prompts
+from gptoss_cli.errors import BadInput, GptossError
+from gptoss_cli.session import Session
+from gptoss_cli.terminal import Screen, Shown, Viewer, safe
+
+LINE_BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")  # as str.splitlines has them
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How each line is asked: in a session of its own, with the same words and files. thinking: as Viewer has it."""
+
+    session: Callable[[], Session]
+    screen: Screen
+    thinking: str
+    words: Sequence[str]
+    files: Sequence[Path]
+
+    def ask(self, line: str) -> Shown:
+        """The reply, of which only thoughts and progress were shown. Raises GptossError."""
+        prompt = prompts.compose(self.words, line, self.files)
+        view = Viewer(self.screen, thinking=self.thinking, show_answer=False, started=time.monotonic())
+        with closing(self.session().send(prompt)) as events:
+            return view.show(events)
+
+
+def lines_of_input() -> Iterator[str]:
+    """The lines of standard input as they come, without their ends. Raises BadInput when it is a terminal."""
+    if sys.stdin.isatty():
+        raise BadInput("--each reads prompts from standard input", hint="gptoss run [MODEL] --each < prompts.txt")
+    for number, line in enumerate(sys.stdin.buffer):
+        yield line.decode("utf-8-sig" if number == 0 else "utf-8", errors="replace").rstrip("\r\n")
+
+
+def answer_each(lines: Iterable[str], asking: Asking, *, as_jsonl: bool) -> int:
+    """Ask for each line on its own and write as many lines as there are; the exit code, 1 when one of them failed.
+
+    A blank line is answered by an empty one. A failing line gives an empty answer, an error on stderr, and does not
+    stop the rest. Without as_jsonl, line breaks in an answer become blanks.
+    """
+    failed = False
+    for number, line in enumerate(lines, 1):
+        shown, error = _asked(line, asking)
+        if error:
+            failed = True
+            _tell(number, error, asking.screen)
+        _write(_object(number, line, shown, error) if as_jsonl else LINE_BREAKS.sub(" ", shown.answer.strip()))
+    return GptossError.exit_code if failed else 0
+
+
+def _asked(line: str, asking: Asking) -> tuple[Shown, GptossError | None]:
+    if not line.strip():
+        return Shown(), None
+    try:
+        return asking.ask(line), None
+    except GptossError as error:
+        return Shown(), error
+
+
+def _tell(number: int, error: GptossError, screen: Screen) -> None:
+    screen.err.write(f"gptoss: line {number}: {safe(str(error))}\n")
+    screen.err.flush()
+
+
+def _object(number: int, line: str, shown: Shown, error: GptossError | None) -> str:
+    """Keys are added, never renamed."""
+    told: dict[str, Any] = {
+        "index": number,
+        "prompt": line,
+        "text": shown.answer,
+        "finish_reason": shown.done.finish_reason if shown.done else None,
+        "usage": asdict(shown.done.usage) if shown.done else None,
+        "error": {"code": error.code, "message": str(error), "hint": error.hint} if error else None,
+    }
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _write(line: str) -> None:
+    print(safe(line) if sys.stdout.isatty() else line, flush=True)

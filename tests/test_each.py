@@ -1,0 +1,48 @@
+"""`gptoss run --each`: as many lines come out as went in."""
+
+import json
+from pathlib import Path
+
+from conftest import Gptoss
+
+HELLO = "Hello! I am tiny, a small demo of gpt-oss. How can I help you?"
+
+
+def test_each_line_is_answered_by_one_line(gptoss: Gptoss) -> None:
+    lines = f"hi\n\n{'word ' * 200}\nhi\r\nhi"
+    result = gptoss("run", "-q", "tiny", "--each", "--num-ctx", "128", stdin=lines)
+    assert result.code == 1
+    assert result.out == f"{HELLO}\n\n\n{HELLO}\n{HELLO}\n"
+    (error,) = result.err.splitlines()
+    assert error.startswith("gptoss: line 3: the prompt has ")
+
+
+def test_as_objects_they_have_the_same_keys(gptoss: Gptoss) -> None:
+    lines = f"hi\n{'word ' * 200}\n\n你好\n"
+    result = gptoss("run", "-q", "tiny", "--each", "--jsonl", "--num-ctx", "128", stdin=lines)
+    told = [json.loads(line) for line in result.out.splitlines()]
+    assert result.code == 1
+    assert [each["index"] for each in told] == [1, 2, 3, 4]
+    assert [each["prompt"] for each in told] == ["hi", "word " * 200, "", "你好"]
+    assert {tuple(each) for each in told} == {("index", "prompt", "text", "finish_reason", "usage", "error")}
+    assert [each["error"] and each["error"]["code"] for each in told] == [None, "E_NO_ANSWER", None, None]
+    assert (told[0]["text"], told[0]["finish_reason"], told[2]["text"]) == (HELLO, "stop", "")
+    assert told[3]["text"]
+
+
+def test_words_and_files_go_along_with_each(gptoss: Gptoss, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("notes")
+    result = gptoss("run", "-q", "tiny", "--each", "--jsonl", "-f", "notes.txt", "Say it:", stdin="a\nb\n")
+    usage = [json.loads(line)["usage"]["prompt_tokens"] for line in result.out.splitlines()]
+    alone = gptoss("run", "-q", "tiny", "--each", "--jsonl", stdin="a\n")
+    assert result.code == 0
+    assert len(usage) == 2
+    assert min(usage) > json.loads(alone.out)["usage"]["prompt_tokens"] + 4
+
+
+def test_what_does_not_go_together_is_said(gptoss: Gptoss) -> None:
+    for flags in (["-c"], ["--save"], ["-n"], ["--json"], ["-o", "out.txt"]):
+        result = gptoss("run", "tiny", "--each", *flags, stdin="hi\n")
+        assert result.code == 2
+        assert "--each goes without -c, --save, -n, --json and -o" in result.err
+    assert gptoss("run", "tiny", "--each").out == ""

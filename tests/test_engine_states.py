@@ -1,0 +1,172 @@
+"""States on disk: found by what is wanted, private, bounded, and worth nothing when anything about them is wrong."""
+
+import ctypes
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from chatting import Chat
+from conftest import Gptoss, process_environment
+
+from gptoss_cli.engine.shelf import Shelf, Whole
+from gptoss_cli.engine.states import PREFIX, SESSION, States, forget_session, key_of
+
+
+def whole(ids: tuple[int, ...], size: int = 1000, windows: tuple[int, ...] = ()) -> Whole:
+    buffer = (ctypes.c_uint8 * size).from_buffer_copy(bytes(id % 251 for id in range(size)))
+    return Whole(ids, buffer, tuple((length, b"w" * 10) for length in windows))
+
+
+def test_the_one_that_saves_most_is_found(tmp_path: Path) -> None:
+    states = States(tmp_path / "states", "key")
+    states.put(whole((1, 2, 3)), PREFIX)
+    states.put(whole((1, 2, 3, 4, 5, 6, 7), windows=(4,)), SESSION, "abcde")
+    for wanted, reach in (((1, 2, 3, 9, 9), 3), ((1, 2, 3, 4, 9), 4), (tuple(range(1, 12)), 7), ((9, 9), 0)):
+        found = states.best(wanted)
+        assert found is not None
+        assert found.reach == reach
+    found = states.best(tuple(range(1, 12)))
+    assert found is not None
+    loaded = states.load(found)
+    assert loaded is not None
+    assert (loaded.ids, bytes(loaded.state)) == (tuple(range(1, 8)), bytes(whole((1,)).state))
+    assert [(length, bytes(window)) for length, window in loaded.windows] == [(4, b"w" * 10)]
+    assert States(tmp_path / "states", "another model").best((1, 2, 3, 4)) is None
+
+
+def test_only_the_user_can_read_them(tmp_path: Path) -> None:
+    states = States(tmp_path / "states", "key")
+    states.put(whole((1, 2, 3)), PREFIX)
+    (path,) = (tmp_path / "states").iterdir()
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+@pytest.mark.parametrize("place", [3, 60, 170, 500, -5])
+def test_what_is_damaged_is_no_state(tmp_path: Path, place: int) -> None:
+    states = States(tmp_path, "key")
+    states.put(whole((1, 2, 3), windows=(2,)), PREFIX)
+    (path,) = tmp_path.glob("*.state")
+    data = bytearray(path.read_bytes())
+    data[place] ^= 4
+    path.write_bytes(data)
+    found = states.best((1, 2, 3, 4))
+    assert found is None or found.reach < 3 or states.load(found) is None
+
+
+def test_what_is_cut_off_or_longer_is_no_state(tmp_path: Path) -> None:
+    states = States(tmp_path, "key")
+    states.put(whole((1, 2, 3)), PREFIX)
+    (path,) = tmp_path.glob("*.state")
+    data = path.read_bytes()
+    for wrong in (b"", data[:40], data[:-1], data + b"x", b"\xff" * 300, b"[1]\n", b"{}\n"):
+        path.write_bytes(wrong)
+        found = states.best((1, 2, 3, 4))
+        assert found is None or states.load(found) is None
+
+
+def test_room_is_made_by_the_least_recently_used(tmp_path: Path) -> None:
+    states = States(tmp_path, "key", most_bytes=3500)
+    for number in range(3):
+        states.put(whole((number, 1)), SESSION, f"s{number}")
+        (path,) = tmp_path.glob(f"*-s{number}.state")
+        os.utime(path, (time.time() - 100 + number,) * 2)
+    found = states.best((0, 1, 2))
+    assert found is not None
+    assert states.load(found)  # used now
+    states.put(whole((3, 1)), SESSION, "s3")
+    names = sorted(path.stem[-2:] for path in tmp_path.glob("*.state"))
+    assert "s0" in names
+    assert "s3" in names
+    assert len(names) <= 3
+    states.put(whole((4, 1), size=4000), SESSION, "s4")  # larger than half of all: not worth it
+    assert not list(tmp_path.glob("*-s4.state"))
+
+
+def test_a_prefix_lives_a_day_and_a_session_until_it_is_forgotten(tmp_path: Path) -> None:
+    states = States(tmp_path, "key")
+    states.put(whole((1, 2, 3)), PREFIX)
+    states.put(whole((4, 5, 6)), SESSION, "abcde")
+    for path in tmp_path.glob("*.state"):
+        os.utime(path, (time.time() - 25 * 3600,) * 2)
+    assert states.best((1, 2, 3, 4)) is None or states.best((1, 2, 3, 4)).reach == 0  # type: ignore[union-attr]
+    assert states.best((4, 5, 6, 7)).reach == 3  # type: ignore[union-attr]
+    forget_session(tmp_path, "abcde")
+    assert not list(tmp_path.glob("*.state"))
+
+
+def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    states = States(tmp_path / "file" / "states", "key")
+    states.put(whole((1, 2, 3)), PREFIX)
+    assert states.best((1, 2, 3)) is None
+
+
+def test_the_key_changes_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(b"a")
+    before = key_of([path], "1")
+    path.write_bytes(b"ab")
+    assert key_of([path], "1") != before
+    assert key_of([path], "2") != key_of([path], "1")
+
+
+def test_the_shelf_is_bounded_and_keeps_the_longer_one() -> None:
+    shelf = Shelf(most_bytes=2500)
+    shelf.put(whole((1, 2)))
+    shelf.put(whole((1, 2, 3)))
+    shelf.put(whole((7, 8)))
+    best = shelf.best((1, 2, 3, 4))
+    assert best is not None
+    assert best.ids == (1, 2, 3)
+    shelf.put(whole((5, 6)))
+    assert shelf.best((1, 2, 3, 4)).reach((1, 2, 3, 4)) == 0  # type: ignore[union-attr]
+
+
+SYSTEM = "You know that the sky is blue and that the grass is green. " * 60
+
+
+def evaluated(gptoss: Gptoss, *arguments: str, **environment: str) -> tuple[int, int]:
+    result = gptoss("run", "tiny", "--json", *arguments, **environment)
+    assert result.code == 0, result.err
+    usage = json.loads(result.out)["usage"]
+    return usage["prompt_evaluated"], usage["prompt_restored"]
+
+
+def test_a_second_run_with_the_same_system_text_reads_only_the_question(gptoss: Gptoss, home: Path) -> None:
+    first, _ = evaluated(gptoss, "-s", SYSTEM, "hello")
+    assert first > 700
+    again, restored = evaluated(gptoss, "-s", SYSTEM, "thanks a lot")
+    assert again <= 32
+    assert restored > 700
+    for path in (home / "cache" / "states").iterdir():
+        path.write_bytes(path.read_bytes()[:-100])
+    assert evaluated(gptoss, "-s", SYSTEM, "hello")[1] == 0  # and it is written anew
+    assert evaluated(gptoss, "-s", SYSTEM, "hello", GPTOSS_PROMPT_CACHE="0")[1] == 0
+    assert evaluated(gptoss, "-s", SYSTEM, "hello")[1] > 700
+
+
+@pytest.mark.soak
+def test_a_session_that_goes_on_in_another_process_is_not_read_again(gptoss: Gptoss, home: Path) -> None:
+    environment = process_environment(home)
+    with Chat(environment, "chat", "tiny") as chat:
+        chat.wait(lambda: chat.ready, "the first prompt")
+        chat.paste("tell me about this: " + "the sky is blue and the grass is green, " * 450)
+        chat.key("enter")
+        chat.answer()
+        chat.ask("hello")
+        chat.key("ctrl-d")
+        assert chat.ended() == 0
+    with Chat(environment, "chat", "--continue") as chat:
+        chat.wait(lambda: chat.ready, "the first prompt")
+        chat.ask("thanks")
+        told = chat.ask("/stats")
+        assert "restored" in told
+        # of 8,200: the new message, and the last answer as history has it when there was no time to prepare that
+        assert int(told.split("prompt ")[1].split()[0]) <= 64, told
+        chat.key("ctrl-d")
+        assert chat.ended() == 0
+    assert list((home / "cache" / "states").glob("*-session-*"))
+    assert gptoss("history", "rm", "--all", "--yes").code == 0
+    assert not list((home / "cache" / "states").glob("*-session-*"))
