@@ -73,7 +73,8 @@ def _findings(findings: tuple[Finding, ...]) -> Iterator[str]:
     if not findings:
         yield "No problem found."
     for each in findings:
-        yield f"{'problem' if each.prevents else 'warning'}: {each.what}"
+        what = " ".join(each.what.split())  # some errors have several lines: a Modelfile's shows the place
+        yield f"{'problem' if each.prevents else 'warning'}: {what}"
         yield f"  fix: {each.fix}"
 
 
