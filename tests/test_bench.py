@@ -16,7 +16,7 @@ SHORT = ("-p", "16", "-n", "4", "-r", "2")
 
 
 def test_the_object_has_all_figures(gptoss: Gptoss) -> None:
-    result = gptoss("bench", "tiny", *SHORT, "-d", "0", "-d", "200", "--json")
+    result = gptoss("bench", "tiny", *SHORT, "-d", "0", "-d", "200", "--n-cpu-moe", "1", "--json")
     assert (result.code, result.err) == (0, "")
     told = json.loads(result.out)
     assert set(told) == {

@@ -26,6 +26,8 @@ def test_flags_that_place_a_model_leave_the_answer_alone(gptoss: Gptoss) -> None
     plain = gptoss("run", "tiny", "hello").out
     assert plain
     assert gptoss("run", "--cpu-moe", "2", "--gpu-layers", "1", "tiny", "hello").out == plain
+    assert gptoss("run", "--n-cpu-moe", "2", "tiny", "hello").out == plain
+    assert gptoss("run", "--cpu-moe", "tiny", "hello").out == plain  # of all layers, as in llama.cpp
     assert gptoss("run", "--force", "--gpu-layers", "-1", "tiny", "hello").out == plain
     assert gptoss("run", "--cpu-moe", "-1", "tiny", "hello").code == 2
 

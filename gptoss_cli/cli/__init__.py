@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -20,13 +21,14 @@ from gptoss_cli.cli.completion import completion
 from gptoss_cli.cli.create import create
 from gptoss_cli.cli.debug import debug
 from gptoss_cli.cli.disk import prune, verify
+from gptoss_cli.cli.doctor import doctor
 from gptoss_cli.cli.history import history
 from gptoss_cli.cli.imports import import_models
 from gptoss_cli.cli.pull import pull
 from gptoss_cli.cli.run import run
 from gptoss_cli.cli.settings import config
 from gptoss_cli.cli.workers import list_running, stop
-from gptoss_cli.errors import GptossError, NetworkError
+from gptoss_cli.errors import BadInput, GptossError, NetworkError
 from gptoss_cli.terminal import safe
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -58,6 +60,7 @@ app.command("rm", short_help="Forget models by name.")(models.remove)
 app.command("verify", short_help="Whether weights are what they were.")(verify)
 app.command("prune", short_help="Delete what takes room for nothing.")(prune)
 app.command("bench", short_help="How fast a model is here.", options_metavar="[OPTIONS] [MODEL]")(measure)
+app.command("doctor", short_help="What is there, and what is wrong.")(doctor)
 app.add_typer(history)
 app.add_typer(config)
 app.command("completion", short_help="Tab completion for your shell.")(completion)
@@ -91,7 +94,8 @@ def main(
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)
     if not {"-h", "--help"} & set(context.args):
-        appearance.choose(color)
+        with suppress(BadInput) if context.invoked_subcommand == "doctor" else nullcontext():  # it tells of it itself
+            appearance.choose(color)
 
 
 def run_app(arguments: Sequence[str]) -> int:

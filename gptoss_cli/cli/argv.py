@@ -1,12 +1,16 @@
-"""Arguments as people know them from Ollama, rewritten to ours before Typer sees them."""
+"""Arguments as people know them from Ollama and llama.cpp, rewritten to ours before Typer sees them."""
 
+import re
 from collections.abc import Sequence
+
+from gptoss_cli.engine.shape import MOST_LAYERS
 
 # `--think` alone is on; its value comes after `=` only, so that `--think tiny hi` keeps its model
 REPLACED = {"--think": "--reasoning=medium", "--hidethinking": "--hide-thinking", "--nowordwrap": None}
 
 
 COLOUR = ("--color", "--colour")
+CPU_MOE = "--cpu-moe"  # as in llama.cpp it may stand alone, for all layers
 
 
 def rewrite(arguments: Sequence[str]) -> list[str]:
@@ -32,11 +36,13 @@ def _colour_apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _replaced(arguments: Sequence[str]) -> list[str]:
     rewritten: list[str] = []
-    for argument in arguments:
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
         if argument == "--keepalive" or argument.startswith("--keepalive="):
             rewritten.append("--keep-alive" + argument.removeprefix("--keepalive"))
         elif argument.startswith("--think="):
             rewritten.append("--reasoning=" + argument.removeprefix("--think="))
+        elif argument == CPU_MOE and not re.fullmatch(r"-?\d+", following):
+            rewritten.append(f"{CPU_MOE}={MOST_LAYERS}")
         elif argument in REPLACED:
             replacement = REPLACED[argument]
             rewritten += [replacement] if replacement else []

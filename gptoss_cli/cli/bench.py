@@ -54,7 +54,7 @@ def measure(
     cpu_moe: Annotated[
         Whole,
         typer.Option(
-            "--cpu-moe", "--n-cpu-moe", metavar="N", min=0, help="Layers whose experts stay in RAM. [as few as fit]"
+            "--cpu-moe", "--n-cpu-moe", metavar="N", min=0, help="Layers whose experts stay in RAM: N, or all. [as fit]"
         ),
     ] = None,
     repack: Annotated[bool, typer.Option("--repack", help="Weights copied into the layout of the CPU.")] = False,

@@ -58,7 +58,10 @@ def run(
     num_ctx: Annotated[Text, typer.Option(metavar="N", help="Length of the context. [as needed]")] = None,
     gpu_layers: Annotated[Whole, typer.Option(metavar="N", min=-1, help="Layers on the GPU. [as fit]")] = None,
     cpu_moe: Annotated[
-        Whole, typer.Option(metavar="N", min=0, help="Layers whose experts stay in RAM. [as few as fit]")
+        Whole,
+        typer.Option(
+            "--cpu-moe", "--n-cpu-moe", metavar="N", min=0, help="Layers whose experts stay in RAM: N, or all. [as fit]"
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Try it even if memory is too small for it.")] = False,
     threads: Annotated[Whole, typer.Option(metavar="N", min=1, help="Threads. [usable cores]")] = None,

@@ -237,23 +237,28 @@ class _Runs:
         for done in range(count):
             yield Step(f"prefill at {depth}", done, count)
             yield from self._hold(before, self._task.prompt)
-            timings = self._run(before + self._ids(self._task.prompt), 1)
+            timings = self._run(before + self._ids(self._task.prompt), 1, depth)
             read.append(timings.evaluated / timings.prompt_s)
         for done in range(count):
             yield Step(f"decode at {depth}", done, count)
-            timings = self._run(before + self._ids(1), self._task.answer + 1)  # the first needs no decode of its own
+            timings = self._run(
+                before + self._ids(1), self._task.answer + 1, depth
+            )  # the first needs no decode of its own
             answered.append(self._task.answer / timings.answer_s)
         return Rate(tuple(read)), Rate(tuple(answered))
 
     def _hold(self, before: tuple[int, ...], room: int) -> Generator[Step, None, None]:
         """Make the context hold `before`, which the window may have forgotten."""
         if before:
-            steps = self._engine.generate(Prompt(before, room=room), Sampling(temperature=0), _guide(1))
+            prompt = Prompt(before, marks=(len(before),), room=room)
+            steps = self._engine.generate(prompt, Sampling(temperature=0), _guide(1))
             with closing(steps):
                 yield from _shown(steps)
 
-    def _run(self, ids: tuple[int, ...], answer: int) -> Timings:
-        prompt = Prompt(ids, room=answer)  # the context is as long as needed from the start
+    def _run(self, ids: tuple[int, ...], answer: int, depth: int = 0) -> Timings:
+        prompt = Prompt(
+            ids, marks=(depth,) if depth else (), room=answer
+        )  # the context is as long as needed from the start
         steps = self._engine.generate(prompt, Sampling(seed=SEED), _guide(answer))
         with closing(steps):
             return _ended(steps)

@@ -15,7 +15,12 @@ MAC_PAGES = (b"vm.page_free_count", b"vm.page_pageable_external_count", b"vm.pag
 
 def now() -> Machine:
     """The memory that can be had at this moment; asks llama.cpp for the GPUs. Raises EngineError."""
-    return Machine(_mac_memory() if sys.platform == "darwin" else available_memory(), binding.gpus())
+    return Machine(ram(), binding.gpus())
+
+
+def ram() -> int | None:
+    """Bytes of RAM that can be had without swapping; None where the system does not tell."""
+    return _mac_memory() if sys.platform == "darwin" else available_memory()
 
 
 def available_memory(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
