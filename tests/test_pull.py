@@ -339,8 +339,8 @@ def test_on_a_terminal_there_is_one_line(server: HubServer, here: dict[str, str]
     server.troubles.bytes_per_s = 6e5
     seen = on_terminal(here | {"COLUMNS": "40", "NO_COLOR": "1"}, "pull", "gpt-oss:20b")[1]
     lines = seen.replace("\r\n", "\n").split("\n")
-    assert lines[0] == f"gptoss: gpt-oss:20b: 600 kB from {FIRST}"
-    drawn = [line for line in re.split(r"\r\x1b\[K", "\n".join(lines[1:])) if line]
+    assert lines[:2] == ["gptoss: gpt-oss:20b: 600 kB from", f"  {FIRST}"]  # broken between words
+    drawn = [line for line in re.split(r"\r\x1b\[K", "\n".join(lines[2:])) if line]
     assert len(drawn) > 2
     assert all(len(line) < 40 for line in drawn)
     assert re.search(r"\d+%  [\d.]+/600 kB", drawn[1])

@@ -101,7 +101,8 @@ TRANSCRIPTS: dict[str, list[tuple[str, str]]] = {
         ("hello", "!tokens new"),
         ("/set thinking show", "thoughts are shown"),
         ("hello", "The user writes English."),
-        ("/set thinking hide", "/thoughts unfolds"),
+        ("/set thinking hide", "no sign of thoughts"),
+        ("/set thinking line", "/thoughts unfolds"),
         ("/set nothing", "did you mean nothink?"),
     ],
     "/show": [

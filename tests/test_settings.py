@@ -21,7 +21,7 @@ def listed(gptoss: Gptoss, *arguments: str, **environment: str) -> dict[str, tup
 @pytest.mark.soak
 def test_every_setting_is_listed_with_the_one_who_won(gptoss: Gptoss, home: Path) -> None:
     assert set(listed(gptoss)) == set(SETTINGS)
-    assert {origin for _, origin in listed(gptoss).values()} == {"default"}
+    assert {origin for _, origin in listed(gptoss).values()} == {"default", "GPTOSS_KEEP_ALIVE"}
     gptoss("create", "zh", "--preset", "zh-tw", "--from", "tiny")
     for name, value, *model in (
         ("temperature", "0.2"),

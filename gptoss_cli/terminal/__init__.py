@@ -132,8 +132,8 @@ class Screen:
     def _folded(self, line: str) -> str:
         """`line` broken between words where a terminal would break it anywhere; what follows is indented."""
         columns = self.size()[0]
-        if not self.live or cells(line) <= columns:
-            return line
+        if not self.live or cells(line) <= columns or any(cells(word) > columns - 2 for word in line.split()):
+            return line  # a long path is copied whole where it stands
         first = line[: len(line) - len(line.lstrip())]
         return first + "\n  ".join(map(plain, wrap([Span(line.strip())], columns - 2)))
 
