@@ -8,6 +8,7 @@ PYTHON ?= python3
 
 run: $(VENV)/.run
 	$(VENV)/bin/gptoss run tiny "What can you do?"
+	@echo "To chat: $(VENV)/bin/gptoss chat tiny"
 
 test: $(VENV)/.dev
 	VIRTUAL_ENV=$(abspath $(VENV)) scripts/check

@@ -77,6 +77,7 @@ CHINESE = {
     "loading": "載入中",
     "not loaded": "未載入",
     "stopped": "已停止",
+    "stopped; the conversation is as it was": "已停止；對話維持原樣",
     "stopped; /continue goes on with the answer, /retry asks again": (
         "已停止；/continue 接續這段回答，/retry 重新回答"
     ),

@@ -4,14 +4,19 @@ import ctypes
 import json
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from chatting import Chat
 from conftest import Gptoss, process_environment
 
+from gptoss_cli.engine import Timings
+from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.engine.shelf import Shelf, Whole
 from gptoss_cli.engine.states import PREFIX, SESSION, States, forget_session, key_of
+from gptoss_cli.options import Sampling
+from gptoss_cli.prompt import Budget, Guide, Prompt, State
 
 
 def whole(ids: tuple[int, ...], size: int = 1000, windows: tuple[int, ...] = ()) -> Whole:
@@ -122,6 +127,28 @@ def test_the_shelf_is_bounded_and_keeps_the_longer_one() -> None:
     assert best.ids == (1, 2, 3)
     shelf.put(whole((5, 6)))
     assert shelf.best((1, 2, 3, 4)).reach((1, 2, 3, 4)) == 0  # type: ignore[union-attr]
+
+
+@pytest.mark.soak
+def test_a_state_that_is_longer_than_the_context_of_now_comes_back(random_model: Path, tmp_path: Path) -> None:
+    def read(engine: LlamaEngine, ids: tuple[int, ...]) -> Timings:
+        prompt, guide = Prompt(ids, marks=(len(ids),)), Guide((State(None, budget=0),), (Budget(1),))
+        generation = engine.generate(prompt, Sampling(temperature=0), guide)
+        while True:
+            try:
+                next(generation)
+            except StopIteration as stop:
+                timings: Timings = stop.value
+                return timings
+
+    ids = tuple(place * place % 199_000 for place in range(9000))
+    with closing(LlamaEngine(random_model, states=tmp_path)) as engine:
+        read(engine, ids)
+        engine.keep("abcde")
+    with closing(LlamaEngine(random_model, states=tmp_path)) as engine:
+        read(engine, (5, 6, 7))
+        assert engine.info.n_ctx < len(ids)
+        assert read(engine, (*ids, 1, 2)).restored == len(ids)
 
 
 SYSTEM = "You know that the sky is blue and that the grass is green. " * 60

@@ -132,8 +132,11 @@ def test_ctrl_c_stops_an_answer_and_the_part_is_kept(random_model: Path, tmp_pat
         chat.wait_for_typed("hello")
         chat.key("enter")
         chat.wait(lambda: len(chat.raw) > 4000, "an answer that goes on")
+        chat.type("next")
         chat.key("ctrl-c")
         chat.wait_for("/continue goes on with the answer")
+        chat.wait_for_typed(">>> next")  # what was typed meanwhile is not lost
+        chat.key("ctrl-c")
         chat.wait(lambda: chat.ready, "the next prompt")
         chat.key("ctrl-d")
         assert chat.ended() == 0
@@ -155,3 +158,51 @@ def test_a_chat_that_goes_on_has_its_turns_and_flags_go_first(tmp_path: Path, gp
     with Chat(environment, "chat", "other", "--continue") as chat:
         chat.wait_for("the chat that goes on has its own model")
         assert chat.ended() == 2
+
+
+@pytest.mark.soak
+def test_what_is_not_saved_can_be_exported_and_leaves_nothing(tmp_path: Path, home: Path) -> None:
+    with Chat(process_environment(home), "chat", "tiny", "--no-save", folder=tmp_path) as chat:
+        chat.wait(lambda: chat.ready, "the first prompt")
+        assert "nothing has been said yet" in chat.ask("/export chat.md")
+        chat.ask("hello")
+        for name in ("chat.md", "chat.json", "chat.html"):
+            assert f"written to {name}" in chat.ask(f"/export {name}")
+        chat.key("ctrl-d")
+        assert chat.ended() == 0
+    assert "Hello! I am tiny" in (tmp_path / "chat.md").read_text()
+    assert json.loads((tmp_path / "chat.json").read_text())["messages"][0]["content"] == "hello"
+    assert not [path.name for path in home.rglob("*") if path.suffix in (".db", ".jsonl")]
+
+
+@pytest.mark.soak
+def test_the_level_of_a_retry_stays(tmp_path: Path, home: Path) -> None:
+    environment = process_environment(home)
+    with Chat(environment, "chat", "tiny", folder=tmp_path) as chat:
+        chat.wait(lambda: chat.ready, "the first prompt")
+        assert "nothing has been asked yet" in chat.ask("/retry low")
+        chat.wait_for("tiny · medium")
+        chat.ask("hello")
+        chat.ask("/retry low")
+        chat.key("ctrl-d")
+        assert chat.ended() == 0
+    with Chat(environment, "chat", "--continue", folder=tmp_path) as chat:
+        chat.wait_for("tiny · low")
+
+
+@pytest.mark.soak
+def test_a_summary_that_is_stopped_changes_nothing(random_model: Path, tmp_path: Path) -> None:
+    with Chat(process_environment(tmp_path / "home"), "chat", str(random_model), "--reasoning", "off") as chat:
+        chat.wait(lambda: chat.ready, "the first prompt")
+        chat.ask("/set parameter max_tokens 5")
+        chat.ask("hello")
+        chat.ask("/set parameter max_tokens 5000")
+        chat.type("/compact")
+        chat.wait_for_typed("/compact")
+        before = len(chat.raw)
+        chat.key("enter")
+        chat.wait(lambda: len(chat.raw) > before + 2000, "a summary that goes on")
+        chat.key("ctrl-c")
+        told = chat.answer()
+        assert "stopped; the conversation is as it was" in told
+        assert "now stands for" not in told

@@ -116,7 +116,9 @@ class Opened:
             output.statistics,
             history if self._saves else None,
             model,
-            talking.View(**{"thinking": self._general.thinking, "history": self._general.history, **view}),
+            talking.View(
+                **{"thinking": self._general.thinking, "history": self._saves and self._general.history, **view}
+            ),
             system,
             self._cpu_moe,
             self._force,

@@ -71,7 +71,7 @@ class Cache:
         wanted = self.num_ctx or plan.context_length(length + prompt.room, most)
         if self._context is None:
             self._context = self._new(wanted)
-        fetched = self._exchange(self._context, prompt.tokens)
+        fetched = self._exchange(prompt.tokens, wanted)
         kept = self._keep(self._context, prompt.tokens)
         if fetched:
             kept = Kept(kept.length, kept.length)
@@ -79,34 +79,40 @@ class Cache:
             self._grow(wanted)  # now, while little has to be carried over
         return kept
 
-    def _exchange(self, context: Context, wanted: Sequence[int]) -> bool:
-        """Hold another state when it saves more of `wanted`; whether it does. What was held goes to the shelf."""
+    def _exchange(self, wanted: Sequence[int], n_ctx: int) -> bool:
+        """Hold another state when it saves more of `wanted`; whether it does. What was held goes to the shelf.
+
+        n_ctx: the length of a new context, if the state needs one.
+        """
         present = self._reach(wanted)
-        other = self._better(wanted, present + WORTHWHILE)
+        other = self._better(wanted, present + WORTHWHILE, max(self.limit, n_ctx))
         worth = self.checkpoints.best(len(self.ids))
         if worth >= WORTHWHILE and present < worth / 2:
             self._shelf.put(self.whole())
         if other is None:
             return False
         self._shelf.take(other)
-        return self._hold(context, other)
+        return self._hold(other, n_ctx)
 
-    def _better(self, wanted: Sequence[int], least: int) -> Whole | None:
-        """A state from the shelf, or from the disk, that saves at least so many ids of `wanted`."""
-        if (other := self._shelf.best(wanted)) and other.reach(wanted) >= least and len(other.ids) <= self.limit:
+    def _better(self, wanted: Sequence[int], least: int, most: int) -> Whole | None:
+        """A state from the shelf, or from the disk, that saves `least` ids of `wanted` and has at most `most`."""
+        if (other := self._shelf.best(wanted)) and other.reach(wanted) >= least and len(other.ids) <= most:
             return other
         if self.states is None or len(wanted) <= least:
             return None
         found = self.states.best(wanted)
         other = self.states.load(found) if found and found.reach >= least else None
-        return other if other and len(other.ids) <= self.limit else None
+        return other if other and len(other.ids) <= most else None
 
     def _reach(self, wanted: Sequence[int]) -> int:
         return reach(self.ids, self.checkpoints.lengths(), wanted)
 
-    def _hold(self, context: Context, whole: Whole) -> bool:
+    def _hold(self, whole: Whole, n_ctx: int) -> bool:
         self._forget()
-        if not context.set_state(whole.state):
+        if len(whole.ids) > self.limit:
+            self._grow(n_ctx)
+        assert self._context is not None
+        if not self._context.set_state(whole.state):
             return False
         self.ids[:] = whole.ids
         for length, window in whole.windows:

@@ -46,6 +46,7 @@ def silent_keys(screen: Screen) -> Iterator[None]:
     changed = [*before]
     changed[0] &= ~termios.ICRNL
     changed[3] &= ~(termios.ECHO | termios.ICANON)
+    changed[3] |= termios.NOFLSH  # Ctrl-C stops the answer, and leaves what was typed
     try:
         termios.tcsetattr(sys.stdin, termios.TCSANOW, changed)
         _write(screen, PASTES)

@@ -209,8 +209,11 @@ class Talk:
         paths, self.attached = self.attached, []
         return "\n\n".join([*map(attachment, paths), text])
 
-    def show(self, events: Iterator[Event]) -> None:
-        """Show a reply. Ctrl-C stops it and keeps the part; what else ends it is raised when the screen is tidy."""
+    def show(self, events: Iterator[Event], stopped: str | None = None) -> None:
+        """Show a reply. Ctrl-C stops it and keeps the part; what else ends it is raised when the screen is tidy.
+
+        stopped: what is said after Ctrl-C when no answer was stopped.
+        """
         view = Viewer(
             self.screen,
             thinking=self.view.thinking,
@@ -222,7 +225,7 @@ class Talk:
             with silent_keys(self.screen), closing(events):  # type: ignore[type-var]
                 view.show(map(_in_chat, events))
         except KeyboardInterrupt:
-            self.screen.say(translated("stopped; /continue goes on with the answer, /retry asks again"))
+            self.screen.say(stopped or translated("stopped; /continue goes on with the answer, /retry asks again"))
         else:
             if (said := self.messages()) and said[-1].role is Role.ASSISTANT and not said[-1].complete:
                 self.screen.say(translated("/continue goes on with the answer"))

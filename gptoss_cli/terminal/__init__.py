@@ -330,5 +330,9 @@ class _LiveLine:
         self._drawn_at = now
         frames = SPINNER if self._screen.fancy else ASCII_SPINNER
         self._screen.err.write(CLEAR_LINE)
-        self._screen.dim(f"{frames[int(now / REDRAW_S) % len(frames)]} {text}")
+        shown = f"{frames[int(now / REDRAW_S) % len(frames)]} {text}"
+        room = self._screen.size()[0] - 1  # a line that took two rows could not be cleared
+        while cells(shown) > room:
+            shown = shown[:-1]
+        self._screen.dim(shown)
         self._visible = True

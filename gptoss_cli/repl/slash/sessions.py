@@ -1,11 +1,13 @@
 """Commands about chats and models: begin, load, save, find again, leave."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
-from gptoss_cli.errors import BadInput
+from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.files import check_writable, write_whole
-from gptoss_cli.history import History, Saved
+from gptoss_cli.history import History, Saved, Turn
 from gptoss_cli.history.export import FORMATS, exported, is_shown
 from gptoss_cli.language import translated
 from gptoss_cli.modelfile import Command as Instruction
@@ -101,9 +103,26 @@ def _export(talk: Talk, text: str) -> None:
     if format not in FORMATS:
         raise BadInput(f"/export needs a file that ends in .md, .json or .html, not {text!r}")
     check_writable(path)
-    saved, history = _saved(talk), _history(talk)
-    write_whole(path, exported(history.find(saved.id), history.turns(saved.id), format))
+    write_whole(path, exported(*_as_saved(talk), format))
     talk.screen.say(translated("written to {path}", path=path))
+
+
+def _as_saved(talk: Talk) -> tuple[Saved, list[Turn]]:
+    """The whole conversation, also what could not be saved of it; the times of what was."""
+    if not talk.session.turns:
+        raise BadInput("nothing has been said yet")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    saved = Saved("unsaved", None, talk.model.name, {}, now, now, title=talk.session.turns[0][0].text[:80])
+    times: dict[int, tuple[str, ...]] = {}
+    if talk.history and (current := talk.current()):
+        with suppress(GptossError):  # what is in memory is the whole of it
+            saved = talk.history.find(current.id)
+            times = {turn.number: turn.times for turn in talk.history.turns(saved.id)}
+    turns = []
+    for number, messages in enumerate(talk.session.turns):
+        known = times.get(number, ())[: len(messages)]
+        turns.append(Turn(number, tuple(messages), known + (now,) * (len(messages) - len(known))))
+    return saved, turns
 
 
 def _leave(_talk: Talk, text: str) -> None:

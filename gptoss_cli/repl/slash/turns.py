@@ -19,9 +19,10 @@ CODE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1", re.MULTILINE | 
 
 def _retry(talk: Talk, text: str) -> None:
     effort = talk.with_effort(text) if text else None
-    if effort is not None and effort is not talk.options.reasoning:
+    if effort is not None and effort is not talk.options.reasoning and talk.session.turns:
+        talk.set_options({"reasoning": effort})
         talk.screen.say(f"reasoning is {effort}; another level is another prompt, so all of it is read again")
-    talk.show(talk.session.retry(effort))
+    talk.show(talk.session.retry())
 
 
 def _undo(talk: Talk, text: str) -> None:
@@ -135,7 +136,10 @@ def _context(talk: Talk, text: str) -> None:
 
 def _compact(talk: Talk, text: str) -> None:
     no_more(text, "/compact")
-    talk.show(talk.session.compact())
+    before = len(talk.session.turns)
+    talk.show(talk.session.compact(), stopped=translated("stopped; the conversation is as it was"))
+    if len(talk.session.turns) == before:
+        return
     talk.warned = False
     talk.screen.say(translated("this summary now stands for what was said"))
 
