@@ -7,7 +7,8 @@ import pytest
 from chatting import Chat
 from conftest import Gptoss, process_environment
 
-from gptoss_cli.repl import COMMANDS
+from gptoss_cli.repl import COMMANDS, SHORTCUTS, folded
+from gptoss_cli.units import cells
 
 ABILITIES = "我可以說明怎麼用 gptoss：下載和執行模型、建立預設，以及設定推理強度。"
 
@@ -206,3 +207,12 @@ def test_a_summary_that_is_stopped_changes_nothing(random_model: Path, tmp_path:
         told = chat.answer()
         assert "stopped; the conversation is as it was" in told
         assert "now stands for" not in told
+
+
+@pytest.mark.parametrize("columns", [200, 80, 60, 40, 20])
+def test_help_is_no_wider_than_the_screen(columns: int) -> None:
+    rows = [(each.usage, each.purpose) for each in COMMANDS] + list(SHORTCUTS)
+    lines = folded(rows, columns)
+    assert max(map(cells, lines)) <= columns
+    words = " ".join(lines).split()
+    assert words == [word for row in rows for text in row for word in text.split()] or columns < 40

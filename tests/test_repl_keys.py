@@ -10,7 +10,6 @@ from chatting import Chat
 from conftest import process_environment
 
 from gptoss_cli import repl
-from gptoss_cli.repl.prompt import is_open
 
 pytestmark = pytest.mark.soak  # the steps share a terminal, so one process runs them in their order
 
@@ -374,10 +373,3 @@ def test_the_table_in_the_documentation_has_all_commands() -> None:
     assert [(usage.replace("\\|", "|"), purpose) for usage, purpose in rows] == [
         (each.usage, each.purpose) for each in repl.COMMANDS
     ]
-
-
-def test_triple_quotes_open_and_close() -> None:
-    for text in ('"""a', '"""a\nb', '"""\n"""doc"""', '"""a\n"""doc\nmore', '/set system """a', '"""a""" b'):
-        assert is_open(text), text
-    for text in ("a", 'a """ b', '"""a"""', '"""a\nb"""', '/set system """a\nb"""', '"""\n"""doc"""\n"""'):
-        assert not is_open(text), text

@@ -69,13 +69,16 @@ def edited(text: str) -> str:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or next(filter(shutil.which, ("nano", "vi")), None)
     if not editor:
         raise BadInput("no editor", hint="set EDITOR, for example: export EDITOR=nano")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "message.md"
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="replace")
         try:
             code = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
         except (OSError, ValueError) as error:
             raise BadInput(f"the editor {editor} cannot be started: {error}", hint="set EDITOR") from None
         if code:
             raise BadInput(f"the editor {editor} ended with {code}; nothing is changed")
-        return path.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+        try:
+            return path.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+        except OSError as error:
+            raise BadInput(f"the editor {editor} left no text: {error.strerror}; nothing is changed") from None

@@ -9,10 +9,13 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
-from prompt_toolkit.application.run_in_terminal import run_in_terminal
+from prompt_toolkit.application.current import get_app
+from prompt_toolkit.application.run_in_terminal import in_terminal, run_in_terminal
+from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import Completer
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_searching
@@ -24,19 +27,30 @@ from prompt_toolkit.output.plain_text import PlainTextOutput
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import is_dumb_terminal
 
+from gptoss_cli.errors import GptossError
+from gptoss_cli.repl import clipboard, keyboard
 from gptoss_cli.repl.inputs import InputHistory
+from gptoss_cli.repl.quotes import is_open
+from gptoss_cli.repl.visible import VisibleProcessor, visible
 
-LONG_PASTE = 12  # lines; more are shown as a chip
+LONG_PASTE, WIDE_PASTE = 12, 2000  # lines, characters; more are shown as a chip
 TWICE_WITHIN_S = 2.0
-QUOTES = '"""'
-OPENED = re.compile(r'\s*(?:/set\s+system\s+)?"""')
 STYLE = Style.from_dict(
-    {"bottom-toolbar": "noreverse fg:ansibrightblack", "placeholder": "fg:ansibrightblack", "prompt": "bold"}
+    {
+        "bottom-toolbar": "noreverse fg:ansibrightblack",
+        "placeholder": "fg:ansibrightblack",
+        "prompt": "bold",
+        "control": "reverse",
+    }
 )
 
 
 class _Terminated(Exception):
     """SIGTERM came while the user was asked."""
+
+
+class _Interrupted(Exception):
+    """Ctrl-C on a dumb terminal, where prompt_toolkit's own keys go before ours."""
 
 
 class Prompt:
@@ -47,15 +61,17 @@ class Prompt:
         history_file: Path,
         completer: Completer,
         bar: Callable[[], str],
+        complain: Callable[[GptossError], None],
         *,
         colour: bool,
         placeholder: str,
         hint: str,
     ) -> None:
-        """hint: what Ctrl-C says when there is nothing to clear."""
+        """complain: says what went wrong. hint: what Ctrl-C says when there is nothing to clear."""
         self._chips: dict[str, str] = {}
         self._interrupted_at = -TWICE_WITHIN_S
-        self._hint = hint
+        self._complain, self._hint = complain, hint
+        self._is_first, self._in_editor = True, False
         self.history = InputHistory(history_file, self.expanded)
         # a dumb terminal would obey nothing that is written to set up another one
         with create_app_session(output=PlainTextOutput(sys.stdout)) if is_dumb_terminal() else nullcontext():
@@ -67,11 +83,14 @@ class Prompt:
                 completer=completer,
                 complete_while_typing=False,
                 key_bindings=self._keys(),
-                bottom_toolbar=lambda: [("class:bottom-toolbar", bar())],
-                placeholder=lambda: [] if is_searching() else [("class:placeholder", placeholder)],
+                bottom_toolbar=lambda: [("class:bottom-toolbar", visible(bar()))],
+                placeholder=lambda: [] if is_searching() or get_app().is_done else [("class:placeholder", placeholder)],
                 style=STYLE,
                 color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
+                input_processors=[VisibleProcessor()],
                 enable_open_in_editor=False,
+                enable_suspend=True,
+                interrupt_exception=_Interrupted,
                 reserve_space_for_menu=4,
             )
         # a terminal that does not say where its cursor is has no bar below; it needs no warning in every chat
@@ -93,7 +112,9 @@ class Prompt:
         before = signal.getsignal(signal.SIGTERM)
         self._session.app.after_render += after_render
         try:
-            return self.expanded(self._session.prompt(default=text, pre_run=self._listen))
+            with keyboard.typed_before(self._session.app.input) if self._is_first else nullcontext():
+                self._is_first = False
+                return self._asked(text)
         except _Terminated:  # the terminal is as it was; now as whoever called has it
             signal.signal(signal.SIGTERM, before)
             signal.raise_signal(signal.SIGTERM)
@@ -103,11 +124,43 @@ class Prompt:
             self._session.app.after_render -= after_render
             self._chips.clear()
 
+    def _asked(self, text: str) -> str:
+        while True:
+            try:
+                typed = self.expanded(self._session.prompt(default=text, pre_run=self._listen))
+            except _Interrupted:
+                text = ""
+                if not self._session.default_buffer.text and self._is_second_interrupt():
+                    raise EOFError from None
+                continue
+            # what is not UTF-8 comes as halves of surrogates, which nobody could write or read
+            return typed.encode(errors="surrogateescape").decode(errors="replace")
+
+    def _is_second_interrupt(self) -> bool:
+        """Whether Ctrl-C came twice in an empty prompt; the first is answered with the hint."""
+        now = time.monotonic()
+        if now - self._interrupted_at < TWICE_WITHIN_S:
+            return True
+        self._interrupted_at = now
+        if self._session.app.is_running:
+            run_in_terminal(lambda: print(self._hint))
+        else:
+            print(self._hint)
+        return False
+
     def _listen(self) -> None:
         """An exception out of a signal handler would leave the terminal as the prompt needs it."""
+        app, loop = self._session.app, asyncio.get_running_loop()
+        loop.set_exception_handler(self._failed)  # prompt_toolkit's own shows a traceback and waits for Enter
         if os.name != "nt":
-            app = self._session.app
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: app.exit(exception=_Terminated()))
+            loop.add_signal_handler(signal.SIGTERM, lambda: app.exit(exception=_Terminated()))
+
+    def _failed(self, _loop: object, context: dict[str, Any]) -> None:
+        """A key, a completion or a redraw did not work: said in one line; what is typed stays."""
+        error = context.get("exception")
+        what = f"{type(error).__name__}: {error}" if error else str(context.get("message"))
+        failure = GptossError(f"a bug in gptoss, please report it: {what}; what you typed is as it was")
+        run_in_terminal(lambda: self._complain(failure))
 
     def expanded(self, text: str) -> str:
         """`text` with what its chips stand for."""
@@ -131,6 +184,7 @@ class Prompt:
         keys.add("<sigint>")(self._interrupt)
         keys.add("backspace", filter=Condition(self._behind_chip))(self._delete_chip)
         keys.add("c-x", "c-e")(self._edit)
+        keys.add(Keys.Vt100MouseEvent)(lambda _event: None)  # nobody asked for them; pasted colours look like one
         keys.add(Keys.BracketedPaste)(self._paste)
         return keys
 
@@ -145,14 +199,12 @@ class Prompt:
             buffer.validate_and_handle()
 
     def _interrupt(self, event: KeyPressEvent) -> None:
-        now = time.monotonic()
+        if self._in_editor:  # Ctrl-C there is the editor's; the terminal sends it to both
+            return
         if event.current_buffer.text:
             event.current_buffer.reset()
-        elif now - self._interrupted_at < TWICE_WITHIN_S:
+        elif self._is_second_interrupt():
             event.app.exit(exception=EOFError)
-        else:
-            run_in_terminal(lambda: print(self._hint))
-            self._interrupted_at = now
 
     def _behind_chip(self) -> bool:
         before = self._session.default_buffer.document.text_before_cursor
@@ -164,27 +216,37 @@ class Prompt:
         event.current_buffer.delete_before_cursor(len(chip))
 
     def _edit(self, event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        buffer.document = Document(self.expanded(buffer.text))
-        buffer.open_in_editor(validate_and_handle=False)
+        if not self._in_editor:
+            self._in_editor = True
+            event.app.create_background_task(self._edited(event.current_buffer))
+
+    async def _edited(self, buffer: Buffer) -> None:
+        """Take what the editor leaves; nothing is changed when it cannot be started or fails."""
+        text = self.expanded(buffer.text)
+        edited = text
+        try:
+            async with in_terminal():
+                try:
+                    edited = await asyncio.get_running_loop().run_in_executor(None, clipboard.edited, text)
+                except GptossError as error:
+                    self._complain(error)
+                except OSError as error:
+                    self._complain(GptossError(f"the editor got no file: {error.strerror or error}"))
+        finally:
+            self._in_editor = False
+        if edited != text:
+            buffer.document = Document(edited)
 
     def _paste(self, event: KeyPressEvent) -> None:
         text = event.data.replace("\r\n", "\n").replace("\r", "\n")
         lines = text.count("\n") + 1
-        if lines > LONG_PASTE:
-            chip = f"[pasted {lines} lines]"
+        if lines > LONG_PASTE or len(text) > WIDE_PASTE:
+            chip = f"[pasted {lines} lines]" if lines > LONG_PASTE else f"[pasted {len(text):,} characters]"
             while chip in self._chips or chip in event.current_buffer.text:
                 chip = chip[:-1] + "'" + "]"
             self._chips[chip] = text
             text = chip
         event.current_buffer.insert_text(text)
-
-
-def is_open(text: str) -> bool:
-    """Whether `text` begins a block in triple quotes and has not ended it, which a line that ends with them does."""
-    if not OPENED.match(text):
-        return False
-    return text.count(QUOTES) % 2 == 1 or not text.rstrip().endswith(QUOTES)
 
 
 def _new_line(event: KeyPressEvent) -> None:

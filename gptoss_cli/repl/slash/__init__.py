@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from gptoss_cli.errors import BadInput
+from gptoss_cli.repl.quotes import unquoted as unquoted
 from gptoss_cli.repl.talk import Talk
-
-QUOTES = '"""'
 
 
 class Leave(Exception):
@@ -54,14 +53,6 @@ def split(line: str) -> tuple[str, str]:
     """(name, the rest) of a line that begins with a slash."""
     name, *rest = line.split(maxsplit=1)
     return name, rest[0].strip() if rest else ""
-
-
-def unquoted(text: str) -> str:
-    """`text` without the triple quotes around it."""
-    stripped = text.strip()
-    if len(stripped) >= 2 * len(QUOTES) and stripped.startswith(QUOTES) and stripped.endswith(QUOTES):
-        return stripped[len(QUOTES) : -len(QUOTES)].strip("\n")
-    return text
 
 
 def no_more(text: str, command: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from gptoss_cli.errors import BadInput, GptossError
@@ -52,8 +53,8 @@ def _as_modelfile(talk: Talk) -> Modelfile:
     return Modelfile(tuple(commands))
 
 
-def _clear(talk: Talk, text: str) -> None:
-    no_more(text, "/clear")
+def _clear(talk: Talk, text: str, name: str = "/clear") -> None:
+    no_more(text, name)
     talk.new()
     talk.screen.say(translated("a new conversation; the model remembers nothing of the old one"))
 
@@ -125,8 +126,8 @@ def _as_saved(talk: Talk) -> tuple[Saved, list[Turn]]:
     return saved, turns
 
 
-def _leave(_talk: Talk, text: str) -> None:
-    no_more(text, "/bye")
+def _leave(_talk: Talk, text: str, name: str = "/bye") -> None:
+    no_more(text, name)
     raise Leave
 
 
@@ -143,12 +144,12 @@ def _session_ids(talk: Talk, given: Sequence[str]) -> Iterable[str]:
 COMMANDS = (
     Command("/load", "/load MODEL", "talk to another model, from the beginning", _load, _model_names),
     Command("/save", "/save NAME", "make a model of the settings and what was said", _save, _model_names),
-    Command("/new", "/new", "begin a new conversation; this one stays saved", _clear),
+    Command("/new", "/new", "begin a new conversation; this one stays saved", partial(_clear, name="/new")),
     Command("/clear", "/clear", "the same", _clear),
     Command("/sessions", "/sessions", "the conversations that are saved", _sessions),
     Command("/resume", "/resume ID|NAME", "go on with one of them", _resume, _session_ids),
     Command("/name", "/name TEXT", "give this conversation a name", _name),
     Command("/export", "/export FILE", "write it to FILE.md, .json or .html", _export, takes_file=True),
     Command("/bye", "/bye", "leave; so does Ctrl-D", _leave),
-    Command("/exit", "/exit", "leave", _leave),
+    Command("/exit", "/exit", "leave", partial(_leave, name="/exit")),
 )
