@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Gptoss, process_environment
 
 from gptoss_cli.errors import BadInput, GptossError, SessionNotFound
-from gptoss_cli.history import History, Turn
+from gptoss_cli.history import History, Saved, Turn
 from gptoss_cli.history.journal import Journal
 from gptoss_cli.messages import Channel, End, Message, Role, answer, user
 
@@ -37,6 +38,13 @@ def history(path: Path) -> Iterator[History]:
         yield opened
 
 
+def begun(history: History, model: str = "tiny", *more: Any) -> Saved:
+    """A session in which something was asked."""
+    id = history.begin(model, *(more or ({},))).id
+    history.write(id, 0, [user("hello")])
+    return history.find(id)
+
+
 def texts(history: History, id: str) -> list[list[str]]:
     return [[message.text for message in turn.messages] for turn in history.turns(id)]
 
@@ -50,8 +58,8 @@ def test_a_history_that_was_never_written_is_empty_and_stays_so(history: History
 
 
 def test_a_session_is_found_by_id_name_the_beginning_of_an_id_and_as_the_last(history: History) -> None:
-    one = history.begin("tiny", {"system": "Be brief.", "options": {"temperature": 0.5}})
-    two = history.begin("gpt-oss:20b", {}, "Umzug nach 台北")
+    one = begun(history, "tiny", {"system": "Be brief.", "options": {"temperature": 0.5}})
+    two = begun(history, "gpt-oss:20b", {}, "Umzug nach 台北")
     assert [each.id for each in history.sessions()] == [two.id, one.id]
     assert [each.id for each in history.sessions(1)] == [two.id]
     assert history.find(one.id) == one
@@ -64,7 +72,7 @@ def test_a_session_is_found_by_id_name_the_beginning_of_an_id_and_as_the_last(hi
 
 def test_what_could_be_several_or_none_is_said(history: History) -> None:
     for _ in range(40):  # more than there are first letters
-        history.begin("tiny", {}, "same")
+        begun(history, "tiny", {}, "same")
     first = [each.id[0] for each in history.sessions()]
     with pytest.raises(BadInput, match=r"could be \w{5}, \w{5}"):
         history.find(next(letter for letter in first if first.count(letter) > 1))
@@ -181,7 +189,7 @@ def test_only_the_user_may_read_it_whatever_the_umask_is(mask: int, history: His
 
 
 def test_a_copy_that_others_may_read_is_closed_to_them(history: History, path: Path) -> None:
-    history.begin("tiny", {})
+    begun(history)
     history.close()
     path.chmod(0o644)
     assert len(history.sessions()) == 1
@@ -236,6 +244,7 @@ def test_a_reader_sees_what_is_whole_while_a_writer_writes(history: History, pat
 WRITER = """
 import sys
 from pathlib import Path
+from typing import Any
 from gptoss_cli.history import History
 from gptoss_cli.messages import answer, user
 history = History(Path(sys.argv[1]))
@@ -349,6 +358,7 @@ def test_a_process_that_is_killed_loses_at_most_the_last_second(
 LIMITED = """
 import resource, sys
 from pathlib import Path
+from typing import Any
 from gptoss_cli.cli import run_app
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(run_app(["run", "tiny", "--save", "hello"]))

@@ -157,7 +157,7 @@ def test_on_a_terminal_it_asks_and_no_title_is_obeyed(home: Path, ids: tuple[str
         (("search", ""), 2, "nothing to search for"),
         (("rm",), 2, "name the chats to forget, or --all of them"),
         (("rm", "x", "--all"), 2, "name the chats to forget, or --all of them"),
-        (("list", "-n", "0"), 2, "should be greater than or equal to 1"),
+        (("list", "-n", "0"), 2, "is not in the range x>=1"),
     ],
 )
 def test_what_is_wrong_is_said(arguments: tuple[str, ...], code: int, message: str, gptoss: Gptoss) -> None:

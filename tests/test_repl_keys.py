@@ -61,7 +61,8 @@ TRANSCRIPTS: dict[str, list[tuple[str, str]]] = {
     "unknown": [("/shw", "did you mean /show?"), ("/nothing", "//text sends"), ("//shw", "!unknown command")],
     "/set reasoning": [
         ("/set reasoning high", "gptoss: reasoning is high"),
-        ("/show parameters", "reasoning    high"),
+        ("/show parameters", "reasoning          high"),
+        ("/set reasoning", "reasoning is high"),
         ("/set reasoning much", "must be low, medium, high or off, not 'much'"),
         ("/set reasoning medium", "reasoning is medium"),
     ],
@@ -72,6 +73,7 @@ TRANSCRIPTS: dict[str, list[tuple[str, str]]] = {
         ("/set parameter top_k x", "top_k must be a whole number, not 'x'"),
         ("/set parameter tempratur 1", "did you mean temperature?"),
         ("/set parameter stop One Two", "stop is One Two"),
+        ('/set parameter stop "never said" \'""\'', 'stop is never said ""'),
         ("/set parameter num_predict 200", "max_tokens is 200"),
         ("/set parameter", "known: frequency_penalty"),
         ("/set parameter top_p 1", "top_p is 1"),
@@ -88,7 +90,9 @@ TRANSCRIPTS: dict[str, list[tuple[str, str]]] = {
         ("/set system Speak like a bear.", "the system text is set"),
         ("/show system", "Speak like a bear."),
         ("hello", ""),
-        ("/set system", "there is no system text now"),
+        ("/set system", '/set system "" removes it'),
+        ("/show system", "Speak like a bear."),
+        ('/set system ""', "there is no system text now"),
         ("/show system", "no system text"),
     ],
     "/set others": [
@@ -164,7 +168,7 @@ TRANSCRIPTS: dict[str, list[tuple[str, str]]] = {
         ("/copy that", "not 'that'"),
     ],
     "/file": [
-        ("/file notes.txt", "notes.txt (3 lines) goes along"),
+        ("/file notes.txt", "notes.txt (2 lines) goes along"),
         ("what is this?", ""),
         ("/raw", "notes.txt\n```\nalpha\nbeta\n```"),
         ("/file none.txt", "no file at none.txt"),
@@ -248,8 +252,8 @@ def test_a_long_paste_is_shown_as_a_chip_and_sent_whole(lines: int, chat: Chat, 
     chat.wait_for_typed("lines] end")
     chat.key("enter")
     chat.answer()
-    chat.ask("/export paste.json")
-    asked = json.loads((folder / "paste.json").read_text())["messages"][0]["content"]
+    chat.ask(f"/export {lines}.json")
+    asked = json.loads((folder / f"{lines}.json").read_text())["messages"][0]["content"]
     assert asked == f"{pasted} end"
 
 

@@ -15,6 +15,7 @@ from gptoss_cli.harmony.tokenizer import Tokenizer
 from gptoss_cli.messages import Channel, Delta, Done, Effort, Event, Message, Notice, Role
 from gptoss_cli.options import Options, Sampling
 from gptoss_cli.session import SUMMARIZE, Events, Session
+from gptoss_cli.session.record import Record
 
 THOUGHT = "<|channel|>analysis<|message|>thinking<|end|><|start|>assistant"
 
@@ -99,10 +100,30 @@ def test_an_answer_that_a_stop_text_swallows_says_so(o200k: Tokenizer) -> None:
     assert str(error) == "no final answer: it began with a stop text (--stop)"
 
 
-def test_an_unfinished_thought_is_not_kept(o200k: Tokenizer) -> None:
-    talk, _ = session(o200k, "<|channel|>analysis<|message|>never done")
+def test_an_unfinished_thought_is_kept_for_the_user_and_not_for_the_model(o200k: Tokenizer) -> None:
+    talk, engine = session(o200k, "<|channel|>analysis<|message|>never done", final("Yes"), final("No"))
+    book = recorded(talk)
     until_done(talk.send("go"))
+    assert texts(talk) == [["go", "never done"]]
+    assert book.turns[0] == talk.turns[0]
+    assert not talk.turns[0][-1].complete
+    assert talk.is_unanswered
     assert not [m for m in talk.conversation.messages if isinstance(m, Message) and m.role is Role.ASSISTANT]
+    list(talk.resume())
+    assert engine.prompts[1].tokens == engine.prompts[0].tokens
+    assert texts(talk) == [["go", "Yes"]]
+    assert not talk.is_unanswered
+
+
+def test_thoughts_are_recorded_while_they_stream(o200k: Tokenizer) -> None:
+    talk, _ = session(o200k, THOUGHT.replace("thinking", "one two three") + final("Yes"))
+    book = recorded(talk)
+    seen = []
+    for event in talk.send("go"):
+        if isinstance(event, Delta) and event.channel is Channel.ANALYSIS:
+            seen.append(book.turns[0][-1].text)
+    assert seen == ["one", "one two", "one two three"]
+    assert [message.text for message in book.turns[0]] == ["go", "one two three", "Yes"]
 
 
 def final(text: str, end: str = "<|return|>") -> str:
@@ -126,8 +147,15 @@ class Book:
         self.turns[turn] = list(messages)
         return ""
 
-    def cut(self, turn: int) -> None:
+    def cut(self, turn: int) -> str:
         self.turns = {number: each for number, each in self.turns.items() if number < turn}
+        return ""
+
+
+def recorded(talk: Session, broken: int = 1000) -> Book:
+    book = Book(broken)
+    talk.record = Record(book)
+    return book
 
 
 def stopped_after(events: Events, text: str) -> None:
@@ -165,7 +193,7 @@ def test_a_retry_asks_again_and_may_think_harder(o200k: Tokenizer) -> None:
 
 def test_an_interrupted_answer_goes_on_as_one_message(o200k: Tokenizer) -> None:
     talk, engine = session(o200k, THOUGHT + final("one two three"), " two and more<|return|>", final("Next"))
-    book = talk.recorder = Book()
+    book = recorded(talk)
     stopped_after(talk.send("go"), "one")
     assert (book.turns[0][-1].text, book.turns[0][-1].complete) == ("one", False)
     events = list(talk.resume())
@@ -222,7 +250,7 @@ def test_a_reply_that_was_stopped_while_it_thought_goes_on(o200k: Tokenizer) -> 
 
 def test_undo_and_clear_forget_here_and_in_the_record(o200k: Tokenizer) -> None:
     talk, engine = session(o200k, *map(final, "ABCD"))
-    book = talk.recorder = Book()
+    book = recorded(talk)
     for text in ("a", "b", "c"):
         list(talk.send(text))
     assert talk.undo() == "c"
@@ -239,7 +267,7 @@ def test_undo_and_clear_forget_here_and_in_the_record(o200k: Tokenizer) -> None:
 
 def test_a_summary_stands_for_the_turns_which_are_kept(o200k: Tokenizer) -> None:
     talk, engine = session(o200k, final("A"), THOUGHT + final("We spoke."), final("B"), final("C"), system="Be brief.")
-    book = talk.recorder = Book()
+    book = recorded(talk)
     list(talk.send("a"))
     list(talk.compact())
     assert SUMMARIZE in o200k.decode(engine.prompts[1].tokens)
@@ -253,6 +281,9 @@ def test_a_summary_stands_for_the_turns_which_are_kept(o200k: Tokenizer) -> None
     again = Session(talk.chat, Options(), system="Be brief.", date="2025-06-28", turns=talk.turns)
     assert again.conversation == talk.conversation
     assert (talk.undo(), talk.left_out) == ("b", 1)
+    with pytest.raises(BadInput, match="the last message is a summary"):
+        list(talk.retry())
+    assert len(talk.turns) == 2
     talk.undo()
     list(talk.send("c"))
     assert "<|message|>a<|end|>" in o200k.decode(engine.prompts[3].tokens)
@@ -272,7 +303,7 @@ def test_without_a_whole_summary_all_is_as_it_was(reply: str, o200k: Tokenizer) 
 
 
 def test_the_oldest_turns_are_left_out_when_the_context_is_nearly_full(o200k: Tokenizer) -> None:
-    engine = ScriptedEngine(o200k, *map(final, "ABCDE"))
+    engine = ScriptedEngine(o200k, *map(final, "ABCDEF"))
     talk = Session(LocalChat(engine, o200k, num_ctx=700), Options())
     told = [notices(talk.send(f"{number} " + "word " * 150)) for number in range(4)]
     assert told[:3] == [[], [], []]
@@ -283,27 +314,63 @@ def test_the_oldest_turns_are_left_out_when_the_context_is_nearly_full(o200k: To
     prompt = o200k.decode(engine.prompts[3].tokens)
     assert [f"<|message|>{number} word" in prompt for number in range(4)] == [False, False, True, True]
     assert [message.text[:1] for turn in talk.turns for message in turn] == [*"0A1B2C3D"]
+    assert notices(talk.send("word " * 800)) == []  # nothing makes room for that
+    assert talk.left_out == 2
     talk.clear()
     assert notices(talk.send("again")) == []
     assert talk.left_out == 0
 
 
+def test_turns_are_left_out_only_after_it_was_said(o200k: Tokenizer) -> None:
+    engine = ScriptedEngine(o200k, *map(final, "ABCD"))
+    talk = Session(LocalChat(engine, o200k, num_ctx=700), Options())
+    for number in range(3):
+        list(talk.send(f"{number} " + "word " * 150))
+    events = talk.send("3 " + "word " * 150)
+    assert isinstance(next(events), Notice)
+    assert (talk.left_out, len(engine.prompts)) == (0, 3)
+    events.close()
+    assert talk.left_out == 0
+
+
+def test_a_summary_that_has_no_room_says_what_it_lacks(o200k: Tokenizer) -> None:
+    engine = ScriptedEngine(o200k, *map(final, "ABC"), final("", end=""), final("All of it."))
+    talk = Session(LocalChat(engine, o200k, num_ctx=700), Options())
+    for number in range(3):
+        list(talk.send(f"{number} " + "word " * 150))
+    seen, error = until_done(talk.compact())
+    told = "the summary is made without the oldest turn: the context has no room for more"
+    assert (notices(seen), talk.left_out, error is not None) == ([told], 0, True)
+    assert notices(talk.compact()) == [told]
+    assert talk.left_out == 3
+    prompt = o200k.decode(engine.prompts[-1].tokens)
+    assert [f"<|message|>{number} word" in prompt for number in range(3)] == [False, True, True]
+
+
 @pytest.mark.parametrize("broken", [1, 2, 3])
 def test_a_recorder_that_fails_is_told_once_and_the_answer_goes_on(broken: int, o200k: Tokenizer) -> None:
-    talk, _ = session(o200k, final("one two three"), final("B"))
-    talk.recorder = Book(broken)
+    talk, _ = session(o200k, final("one two three"), final("B"), final("C"))
+    book = recorded(talk, broken)
     events = [*talk.send("a"), *talk.send("b")]
-    assert notices(events) == ["from here on nothing is saved: the disk is full"]
+    assert notices(events) == ["not saved: the disk is full"]
     assert texts(talk) == [["a", "one two three"], ["b", "B"]]
+    assert talk.save() == []
+    book.broken = 1000
+    assert notices(talk.send("c")) == ["saved again, with all that was said in between"]
+    assert [book.turns[number] for number in range(3)] == talk.turns
 
 
 def test_a_recorder_that_fails_when_a_reply_is_stopped_is_told_with_the_next(o200k: Tokenizer) -> None:
     talk, _ = session(o200k, final("one two three"), final("B"))
-    book = talk.recorder = Book()
+    book = recorded(talk)
     events = talk.send("a")
     for event in events:
         if isinstance(event, Delta):
             break
     book.broken = 0
     events.close()
-    assert notices(talk.send("b")) == ["from here on nothing is saved: the disk is full"]
+    assert notices(talk.send("b")) == ["not saved: the disk is full"]
+    assert talk.undo() == "b"
+    book.broken = 1000
+    assert [notice.text for notice in talk.save()] == ["saved again, with all that was said in between"]
+    assert book.turns == {0: talk.turns[0]}

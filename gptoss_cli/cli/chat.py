@@ -114,8 +114,9 @@ class Opened:
             self._screen,
             self._settings,
             output.statistics,
-            history if self._saves else None,
+            history,
             model,
+            self._saves,
             talking.View(
                 **{"thinking": self._general.thinking, "history": self._saves and self._general.history, **view}
             ),
@@ -125,7 +126,7 @@ class Opened:
         )
         with closing(talk), closing(history):
             if saved is not None:
-                talk.resume(saved, history)
+                talk.resume(saved)
                 talk.replay()
             for path in files:
                 talk.attach(path)

@@ -71,7 +71,7 @@ class Saving:
 
     def session(self, session: Session) -> str | None:
         """The id of the saved session, when the answer is in it."""
-        return self.journal.id if self.journal and session.recorder else None
+        return self.journal.id if self.journal and session.record.is_whole else None
 
     def close(self) -> None:
         if self.history:

@@ -65,10 +65,10 @@ class History:
     # reading
 
     def sessions(self, limit: int | None = None) -> list[Saved]:
-        """The one that changed last first."""
+        """The one that changed last first; one without a message, which a full disk can leave, does not count."""
         with self._database.reading() as database:
             rows = database.execute(
-                f"{SELECT} ORDER BY changed DESC, rowid DESC LIMIT ?", (-1 if limit is None else limit,)
+                f"{SELECT} WHERE turns > 0 ORDER BY changed DESC, rowid DESC LIMIT ?", (-1 if limit is None else limit,)
             )
             return [_saved(row) for row in rows]
 

@@ -23,15 +23,20 @@ class Journal:
 
     def write(self, turn: int, messages: Sequence[Message]) -> str:
         """Make `messages` all that turn number `turn` has. What the user should know, or "". Raises GptossError."""
-        notice = ""
-        if turn >= self._turns and self._history.length(self.id) > turn:
-            notice = f"somebody else goes on with the session {self.id}; what is said here is saved as "
-            self.id = self._history.copy(self.id, turn).id
-            notice += self.id
+        notice = self._leave_to_others(turn)
         self._history.write(self.id, turn, messages)
         self._turns = max(self._turns, turn + 1)
         self._written_at = time.monotonic()
         return notice
+
+    def _leave_to_others(self, turn: int) -> str:
+        """What somebody else has said stays theirs: from turn number `turn` on it goes on in a copy."""
+        if self._history.length(self.id) <= max(turn, self._turns):
+            return ""
+        notice = f"somebody else goes on with the session {self.id}; what is said here is saved as "
+        self.id = self._history.copy(self.id, turn).id
+        self._turns = min(self._turns, turn)
+        return notice + self.id
 
     def due(self) -> bool:
         """Whether what streams should be written again now, because the next piece may come too late.
@@ -42,7 +47,9 @@ class Journal:
         pause_s, self._asked_at = now - self._asked_at, now
         return now + pause_s - self._written_at >= EVERY_S
 
-    def cut(self, turn: int) -> None:
-        """Forget the turns from number `turn` on. Raises GptossError."""
+    def cut(self, turn: int) -> str:
+        """Forget the turns from number `turn` on. What the user should know, or "". Raises GptossError."""
+        notice = self._leave_to_others(turn)
         self._history.cut(self.id, turn)
         self._turns = min(self._turns, turn)
+        return notice

@@ -58,6 +58,7 @@ class Repl:
             hint=translated("Ctrl-D or /bye leaves; Ctrl-C once more, too"),
         )
         talk.redraw = self._prompt.redraw
+        talk.agreed = self._prompt.agreed
 
     def run(self, first: str = "") -> None:
         """Until the user leaves. first: stands in the first prompt. The model loads once the prompt is seen."""

@@ -24,6 +24,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.plain_text import PlainTextOutput
+from prompt_toolkit.shortcuts import confirm
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import is_dumb_terminal
 
@@ -147,6 +148,11 @@ class Prompt:
         else:
             print(self._hint)
         return False
+
+    def agreed(self, question: str) -> bool:
+        """The user's y or n. Raises KeyboardInterrupt on Ctrl-C."""
+        with create_app_session(output=self._session.output):
+            return confirm(question, " (y/n) ")
 
     def _listen(self) -> None:
         """An exception out of a signal handler would leave the terminal as the prompt needs it."""

@@ -21,7 +21,8 @@ from gptoss_cli.messages import Done, Effort, Event, Message, Notice, Role
 from gptoss_cli.repl.keyboard import silent_keys
 from gptoss_cli.repl.loading import Loading
 from gptoss_cli.repl.wording import in_chat
-from gptoss_cli.session import NEARLY_FULL, Session
+from gptoss_cli.session import NEARLY_FULL, Session, is_summary
+from gptoss_cli.session.record import Record
 from gptoss_cli.terminal import Screen, Shown, Viewer
 from gptoss_cli.terminal.page import Page
 
@@ -44,19 +45,21 @@ class View:
 
 @dataclass
 class Talk:
-    """The chat that goes on. resolve: the settings in force for a model; history None: nothing is saved."""
+    """The chat that goes on. resolve: the settings in force for a model; saves: whether it goes to `history`, too."""
 
     library: Library
     screen: Screen
     resolve: Resolve
     statistics: Statistics
-    history: History | None
+    history: History
     model: Model
+    saves: bool = True
     view: View = field(default_factory=View)
     system: str | None = None  # given by the user, in place of the preset's
     cpu_moe: int | None = None  # as Library.open has them
     force: bool = False
     redraw: Callable[[], None] = lambda: None  # what the prompt shows of this chat has changed
+    agreed: Callable[[str], bool] = lambda _question: False  # what the user says to yes or no
 
     def __post_init__(self) -> None:
         self.shown = Shown()  # the last reply
@@ -64,6 +67,7 @@ class Talk:
         self.used = 0  # tokens of the context after it
         self.attached: list[Path] = []
         self.saved: Saved | None = None
+        self.unsaved = ""  # why it is not saved although it should be
         self.warned = False  # that the context is nearly full
         self._changed: dict[str, object] = {}  # by the user, for whatever model
         self._open(self.model, self.resolve(self.model))
@@ -87,9 +91,16 @@ class Talk:
             force=self.force,
             threads=settings.threads,
             keep_alive=settings.keep_alive_s,
-            prompt_cache=settings.prompt_cache and self.history is not None,
+            prompt_cache=settings.prompt_cache and self.saves,
         )
-        return Loading(opened, lambda: self.redraw())
+        loading = Loading(opened, lambda: self._loaded(loading))
+        return loading
+
+    def _loaded(self, loading: Loading) -> None:
+        """In the thread that loads: what a chat that goes on takes of the context already."""
+        if loading is self.loading and loading.is_ready and self.session.turns and not self.used:
+            self.used = loading.count(self.session.conversation)
+        self.redraw()
 
     def _reopen(self) -> None:
         """The same model, loaded anew; the conversation goes on."""
@@ -130,13 +141,13 @@ class Talk:
             date=datetime.date.today().isoformat(),
         )
 
-    def resume(self, saved: Saved, history: History) -> None:
-        """Go on with a session of `history`, with the model that it had; flags go before the options it had.
+    def resume(self, saved: Saved) -> None:
+        """Go on with a saved session, with the model that it had; flags go before the options it had.
 
         Raises ModelNotFound when the model is not here, GptossError when the session cannot be read.
         """
-        turns = history.turns(saved.id)
-        recorder = Journal(history, saved.id) if self.history else None
+        turns = self.history.turns(saved.id)
+        recorder = Journal(self.history, saved.id) if self.saves else None
         if saved.model != self._model_reference():
             self._switch(self.library.find(saved.model))
         else:
@@ -155,7 +166,7 @@ class Talk:
             turns=[turn.messages for turn in turns],
             recorder=recorder,
         )
-        self.saved = saved
+        self.saved = saved if self.saves else None
 
     def replay(self) -> None:
         """Show the last turns of a chat that goes on."""
@@ -170,12 +181,15 @@ class Talk:
                 self.screen.tell(message.text)
             if not message.complete:
                 self.screen.say(translated("this answer was interrupted; /continue goes on with it"))
+        if self.session.is_unanswered:
+            self.screen.say(translated("the last message has no answer; /retry asks again"))
 
     def attach(self, path: Path) -> int:
         """The text file at `path` goes along with the next message; how many lines it has. Raises BadInput."""
         content = text_file(path)
-        self.attached.append(path)
-        return content.count("\n") + 1
+        if path not in self.attached:
+            self.attached.append(path)
+        return len(content.splitlines())
 
     def set_options(self, values: Mapping[str, object]) -> None:
         """Change options of the replies to come. Raises BadInput for a bad name or value."""
@@ -191,11 +205,14 @@ class Talk:
         self._remember()
 
     def close(self) -> None:
+        if self.session.turns:
+            self._begin()
+        for notice in self.session.save():
+            self.screen.say(notice.text)
         if saved := self.current():
             self.loading.keep(saved.id)
         self.loading.close()
-        if self.history:
-            self.history.close()
+        self.history.close()
 
     # asking
 
@@ -231,7 +248,7 @@ class Talk:
                 self.screen.say(translated("/continue goes on with the answer"))
         finally:
             self.options = self.session.options
-            self._note(view.shown)
+            self._note(view.shown, warn=stopped is None)
             self.session.settle()
         if self.view.verbose:
             for line in self.statistics(view.shown):
@@ -242,13 +259,21 @@ class Talk:
             return None
         return Page(self.screen.out, self.screen.size, colour=self.screen.out_colour, wrap=self.view.wordwrap)
 
-    def _note(self, shown: Shown) -> None:
+    def _note(self, shown: Shown, *, warn: bool) -> None:
         match shown.done:
             case Done(usage=usage, timings=timings):
                 self.used = usage.prompt_tokens + usage.thinking_tokens + usage.answer_tokens
                 sampled = usage.thinking_tokens + usage.answer_tokens
                 self.speed = sampled / timings.answer_s if timings.answer_s > 0 else None
-                self._warn_if_full()
+            case None:
+                self.recount()
+        if warn:
+            self._warn_if_full()
+
+    def recount(self) -> None:
+        """What the conversation takes of the context as it stands now."""
+        if self.loading.is_ready:
+            self.used = self.loading.count(self.session.conversation) if self.session.turns else 0
 
     def _warn_if_full(self) -> None:
         if self.loading.is_ready and not self.warned and self.used > NEARLY_FULL * self.loading.limit():
@@ -261,15 +286,25 @@ class Talk:
     # saving
 
     def _begin(self) -> None:
-        """A saved session as soon as there is something to save."""
-        if self.history is None or self.saved is not None:
+        """A saved session as soon as there is something to save; what fails is tried again with each message."""
+        if not self.saves:
+            return
+        if self.saved is not None:
+            if self.unsaved:
+                self._remember()
             return
         try:
             self.saved = self.history.begin(self._model_reference(), self._settings())
-            self.session.recorder = Journal(self.history, self.saved.id)
+            self.session.record = Record(Journal(self.history, self.saved.id))
         except GptossError as error:
-            self.history = None
+            self._not_saved(error)
+        else:
+            self.unsaved = ""
+
+    def _not_saved(self, error: GptossError) -> None:
+        if self.unsaved != str(error):
             self.screen.say(translated("this chat is not saved: {error}", error=error))
+        self.unsaved = str(error)
 
     def _model_reference(self) -> str:
         """What finds the model again, from any folder."""
@@ -277,13 +312,18 @@ class Talk:
         return self.model.base if is_file else self.model.name
 
     def _remember(self) -> None:
-        if self.history and (saved := self.current()):
-            self.history.change(saved.id, settings=self._settings())
+        if saved := self.current():
+            try:
+                self.history.change(saved.id, settings=self._settings())
+            except GptossError as error:
+                self._not_saved(error)
+            else:
+                self.unsaved = ""
 
     def current(self) -> Saved | None:
         """The saved session that this chat goes to: a copy, once somebody else goes on with it."""
-        recorder = self.session.recorder
-        if self.history and self.saved and isinstance(recorder, Journal) and recorder.id != self.saved.id:
+        recorder = self.session.record.recorder
+        if self.saved and isinstance(recorder, Journal) and recorder.id != self.saved.id:
             self.saved = self.history.find(recorder.id)
         return self.saved
 
@@ -320,8 +360,9 @@ class Talk:
         return [message.text for message in self.messages() if message.role is Role.ASSISTANT]
 
     def messages(self) -> list[Message]:
-        """What both sides said, without thoughts and calls."""
-        return [message for turn in self.session.turns for message in turn if is_shown(message)]
+        """What both sides said, without thoughts and calls; of a summary its text."""
+        turns = (turn[:1] if is_summary(turn) else turn for turn in self.session.turns)
+        return [message for turn in turns for message in turn if is_shown(message)]
 
     def with_effort(self, word: str) -> Effort:
         """The effort that `word` says. Raises BadInput."""

@@ -181,6 +181,7 @@ class Viewer:
         self._started = time.monotonic() if started is None else started
         self._message = ""  # of the final channel, as far as it streamed
         self._aside = False  # stderr stands inside a line
+        self._noticed = 0  # how many notices the user has seen
         self._waiting = False  # the user knows that others are served first
         self.shown = Shown()
 
@@ -209,11 +210,19 @@ class Viewer:
                     self._tell_of_waiting()
                 self._line.progress(stage, done, total)
             case Notice(text):
-                self.shown.notices.append(text)
+                self._notice(text)
             case Done():
                 self.shown.done = event
             case _:
                 pass
+
+    def _notice(self, text: str) -> None:
+        """At once while there is nothing that it could stand in the middle of; else at the end."""
+        self.shown.notices.append(text)
+        if not (self.shown.answer or self.shown.thinking):
+            self._line.clear()
+            self._screen.say(text)
+            self._noticed += 1
 
     def _tell_of_waiting(self) -> None:
         """Once and at once, where there is no live line."""
@@ -230,14 +239,14 @@ class Viewer:
             self._page.finish()
         elif self._show_answer and self.shown.answer and not self.shown.answer.endswith("\n"):
             self._screen.answer("\n")
-        for notice in self.shown.notices:
+        for notice in self.shown.notices[self._noticed :]:
             self._screen.say(notice)
 
     def _now(self) -> float:
         return time.monotonic() - self._started
 
     def _thought_s(self) -> float | None:
-        if self.shown.thinking_at is None or self._thinking != "line":
+        if self.shown.thinking_at is None or self._thinking == "hide":
             return None
         end = self.shown.answer_at if self.shown.answer_at is not None else self.shown.ended_at
         return end - self.shown.thinking_at

@@ -1,14 +1,13 @@
 """Commands about chats and models: begin, load, save, find again, leave."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.files import check_writable, write_whole
-from gptoss_cli.history import History, Saved, Turn
+from gptoss_cli.history import Saved, Turn
 from gptoss_cli.history.export import FORMATS, exported, is_shown
 from gptoss_cli.language import translated
 from gptoss_cli.modelfile import Command as Instruction
@@ -31,10 +30,13 @@ def _load(talk: Talk, text: str) -> None:
 def _save(talk: Talk, text: str) -> None:
     if not text or len(text.split()) > 1:
         raise BadInput("/save needs a name for the model", hint="/save NAME; then: gptoss run NAME")
+    if talk.library.is_named(text) and not talk.agreed(translated("{name} is there already. Replace it?", name=text)):
+        raise BadInput(f"{text} is as it was", hint="/save with another name keeps both")
     talk.library.create(text, _as_modelfile(talk), Path.cwd())
     talk.screen.say(translated("saved as {name}: gptoss run {name}", name=text))
     if talk.session.left_out:
-        talk.screen.say(f"without the {talk.session.left_out} oldest turns, which the model is not told any more")
+        told = "the oldest turn" if talk.session.left_out == 1 else f"the {talk.session.left_out} oldest turns"
+        talk.screen.say(f"without {told}, of which the model is not told any more")
 
 
 def _as_modelfile(talk: Talk) -> Modelfile:
@@ -53,39 +55,41 @@ def _as_modelfile(talk: Talk) -> Modelfile:
     return Modelfile(tuple(commands))
 
 
-def _clear(talk: Talk, text: str, name: str = "/clear") -> None:
-    no_more(text, name)
+def _clear(talk: Talk, text: str) -> None:
+    no_more(text, "/clear")
     talk.new()
     talk.screen.say(translated("a new conversation; the model remembers nothing of the old one"))
 
 
-def _history(talk: Talk) -> History:
-    if talk.history is None:
-        raise BadInput("this chat is not saved", hint="it was started with --no-save, or save = false is set")
-    return talk.history
-
-
 def _saved(talk: Talk) -> Saved:
-    _history(talk)
-    if (saved := talk.current()) is None:
-        raise BadInput("nothing has been said yet")
-    return saved
+    if (saved := talk.current()) is not None:
+        return saved
+    if not talk.saves:
+        raise BadInput("this chat is not saved", hint="it was started with --no-save, or save = false is set")
+    if talk.session.turns:
+        raise BadInput("this chat is not saved", hint=talk.unsaved or None)
+    raise BadInput("nothing has been said yet")
 
 
 def _sessions(talk: Talk, text: str) -> None:
     no_more(text, "/sessions")
     current = talk.current()
-    for each in _history(talk).sessions(MOST_LISTED):
+    sessions = talk.history.sessions()
+    for each in sessions[:MOST_LISTED]:
         mark = "*" if current and each.id == current.id else " "
         called = f"{each.name}: {each.title}" if each.name else each.title
         talk.screen.tell(f"{mark} {each.id}  {each.changed[:16].replace('T', ' ')}  {each.model}  {called}")
+    if len(sessions) > MOST_LISTED:
+        talk.screen.say(translated("{count} older ones: gptoss history list", count=len(sessions) - MOST_LISTED))
+    elif not sessions:
+        talk.screen.say(translated("no conversation is saved yet"))
 
 
 def _resume(talk: Talk, text: str) -> None:
     if not text:
         raise BadInput("/resume needs an id or a name", hint="/sessions lists them")
-    saved = _history(talk).find(text)
-    talk.resume(saved, _history(talk))
+    saved = talk.history.find(text)
+    talk.resume(saved)
     talk.replay()
     talk.screen.say(translated("goes on with {id}: {title}", id=saved.id, title=saved.name or saved.title[:60]))
     talk.loading.start()
@@ -94,7 +98,7 @@ def _resume(talk: Talk, text: str) -> None:
 def _name(talk: Talk, text: str) -> None:
     if not text:
         raise BadInput("/name needs a text")
-    _history(talk).change(_saved(talk).id, name=text)
+    talk.history.change(_saved(talk).id, name=text)
     talk.screen.say(translated("this chat is called {name}", name=text))
 
 
@@ -104,6 +108,8 @@ def _export(talk: Talk, text: str) -> None:
     if format not in FORMATS:
         raise BadInput(f"/export needs a file that ends in .md, .json or .html, not {text!r}")
     check_writable(path)
+    if path.exists() and not talk.agreed(translated("{name} is there already. Replace it?", name=path)):
+        raise BadInput(f"{path} is as it was", hint="/export to another file keeps both")
     write_whole(path, exported(*_as_saved(talk), format))
     talk.screen.say(translated("written to {path}", path=path))
 
@@ -115,7 +121,7 @@ def _as_saved(talk: Talk) -> tuple[Saved, list[Turn]]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     saved = Saved("unsaved", None, talk.model.name, {}, now, now, title=talk.session.turns[0][0].text[:80])
     times: dict[int, tuple[str, ...]] = {}
-    if talk.history and (current := talk.current()):
+    if current := talk.current():
         with suppress(GptossError):  # what is in memory is the whole of it
             saved = talk.history.find(current.id)
             times = {turn.number: turn.times for turn in talk.history.turns(saved.id)}
@@ -126,9 +132,12 @@ def _as_saved(talk: Talk) -> tuple[Saved, list[Turn]]:
     return saved, turns
 
 
-def _leave(_talk: Talk, text: str, name: str = "/bye") -> None:
-    no_more(text, name)
-    raise Leave
+def _leave(command: str) -> Callable[[Talk, str], None]:
+    def run(_talk: Talk, text: str) -> None:
+        no_more(text, command)
+        raise Leave
+
+    return run
 
 
 def _model_names(talk: Talk, given: Sequence[str]) -> Iterable[str]:
@@ -136,7 +145,7 @@ def _model_names(talk: Talk, given: Sequence[str]) -> Iterable[str]:
 
 
 def _session_ids(talk: Talk, given: Sequence[str]) -> Iterable[str]:
-    if given or talk.history is None:
+    if given:
         return ()
     return [word for each in talk.history.sessions(100) for word in (each.name, each.id) if word]
 
@@ -144,12 +153,12 @@ def _session_ids(talk: Talk, given: Sequence[str]) -> Iterable[str]:
 COMMANDS = (
     Command("/load", "/load MODEL", "talk to another model, from the beginning", _load, _model_names),
     Command("/save", "/save NAME", "make a model of the settings and what was said", _save, _model_names),
-    Command("/new", "/new", "begin a new conversation; this one stays saved", partial(_clear, name="/new")),
+    Command("/new", "/new", "begin a new conversation; this one stays saved", _clear),
     Command("/clear", "/clear", "the same", _clear),
     Command("/sessions", "/sessions", "the conversations that are saved", _sessions),
     Command("/resume", "/resume ID|NAME", "go on with one of them", _resume, _session_ids),
     Command("/name", "/name TEXT", "give this conversation a name", _name),
     Command("/export", "/export FILE", "write it to FILE.md, .json or .html", _export, takes_file=True),
-    Command("/bye", "/bye", "leave; so does Ctrl-D", _leave),
-    Command("/exit", "/exit", "leave", partial(_leave, name="/exit")),
+    Command("/bye", "/bye", "leave; so does Ctrl-D", _leave("/bye")),
+    Command("/exit", "/exit", "leave", _leave("/exit")),
 )

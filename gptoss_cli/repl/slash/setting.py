@@ -1,5 +1,6 @@
 """/set and /show: what can be changed and looked at in a chat."""
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -34,9 +35,18 @@ def _set(talk: Talk, text: str) -> None:
 
 
 def _reasoning(talk: Talk, text: str) -> None:
-    level = talk.with_effort(text or "medium")
+    if not text:
+        talk.screen.say(translated("{name} is {value}", name="reasoning", value=talk.options.reasoning))
+        talk.screen.say("/set reasoning " + "|".join(map(str, Effort)))
+        return
+    level = talk.with_effort(text)
     talk.set_options({"reasoning": level})
     talk.screen.say(translated("{name} is {value}", name="reasoning", value=level))
+
+
+def _think(talk: Talk, text: str) -> None:
+    """Without a level as in Ollama: thoughts, whatever there was before."""
+    _reasoning(talk, text or str(Effort.MEDIUM if talk.options.reasoning is Effort.OFF else talk.options.reasoning))
 
 
 def _no_thinking(talk: Talk, text: str) -> None:
@@ -48,7 +58,7 @@ def _parameter(talk: Talk, text: str) -> None:
     name, *values = text.split(maxsplit=1) or [""]
     if not values:
         raise BadInput("/set parameter needs a name and a value", hint="known: " + ", ".join(PARAMETERS))
-    values = values[0].split() if name == "stop" else values
+    values = _texts(values[0]) if name == "stop" else values
     name = preset.SAME_THING.get(name, name)
     if name in preset.WITHOUT_EFFECT:
         talk.screen.say(f"{name} has no effect here")
@@ -66,8 +76,19 @@ def _parameter(talk: Talk, text: str) -> None:
     talk.screen.say(translated("{name} is {value}", name=name, value=" ".join(values)) + again)
 
 
+def _texts(text: str) -> list[str]:
+    """The words of `text`; quotes hold one with blanks together, as in a shell."""
+    try:
+        return [each for each in shlex.split(text) if each] or text.split()
+    except ValueError:  # a quote that is itself a stop text
+        return text.split()
+
+
 def _system(talk: Talk, text: str) -> None:
-    talk.set_system(unquoted(text))
+    if not text:
+        raise BadInput("/set system needs a text", hint='/show system shows it, /set system "" removes it')
+    text = "" if text in ('""', "''") else unquoted(text)
+    talk.set_system(text)
     talk.screen.say(translated("the system text is set") if text else translated("there is no system text now"))
 
 
@@ -89,7 +110,7 @@ def _switch(name: str, command: str, value: bool, said: str) -> Callable[[Talk, 
 
 SETTINGS: dict[str, Callable[[Talk, str], None]] = {
     "reasoning": _reasoning,
-    "think": _reasoning,
+    "think": _think,
     "nothink": _no_thinking,
     "parameter": _parameter,
     "system": _system,
@@ -132,7 +153,7 @@ def _shown_info(talk: Talk) -> list[str]:
 
 
 def _shown_parameters(talk: Talk) -> list[str]:
-    lines = [f"reasoning    {talk.options.reasoning}"]
+    lines = [f"{'reasoning':<18} {talk.options.reasoning}"]
     for name in sorted(NAMES - {"reasoning", "header_guard", "logprobs", "sampling"}):
         value = (
             getattr(talk.options, name, None) if hasattr(talk.options, name) else getattr(talk.options.sampling, name)

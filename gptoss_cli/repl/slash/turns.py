@@ -13,12 +13,15 @@ from gptoss_cli.messages import Channel, Conversation, Effort, Role
 from gptoss_cli.repl import clipboard
 from gptoss_cli.repl.slash import Command, no_more
 from gptoss_cli.repl.talk import Talk
+from gptoss_cli.session import is_summary
 
 CODE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1", re.MULTILINE | re.DOTALL)
 
 
 def _retry(talk: Talk, text: str) -> None:
     effort = talk.with_effort(text) if text else None
+    if talk.session.turns:
+        talk.session.asked_last()
     if effort is not None and effort is not talk.options.reasoning and talk.session.turns:
         talk.set_options({"reasoning": effort})
         talk.screen.say(f"reasoning is {effort}; another level is another prompt, so all of it is read again")
@@ -27,15 +30,18 @@ def _retry(talk: Talk, text: str) -> None:
 
 def _undo(talk: Talk, text: str) -> None:
     no_more(text, "/undo")
+    was_summary = bool(talk.session.turns) and is_summary(talk.session.turns[-1])
     asked = talk.session.undo()
-    talk.screen.say(translated("forgotten: {message}", message=_first_line(asked)))
+    talk.recount()
+    if was_summary:
+        talk.screen.say(translated("the summary is forgotten; the conversation is whole again"))
+    else:
+        talk.screen.say(translated("forgotten: {message}", message=_first_line(asked)))
 
 
 def _edit(talk: Talk, text: str) -> None:
     no_more(text, "/edit")
-    if not talk.session.turns:
-        raise BadInput("nothing has been asked yet")
-    asked = clipboard.edited(talk.session.turns[-1][0].text)
+    asked = clipboard.edited(talk.session.asked_last()[0].text)
     if not asked.strip():
         raise BadInput("the text was empty; nothing is changed")
     talk.session.undo()
@@ -53,6 +59,8 @@ def _copy(talk: Talk, text: str) -> None:
     what = text or "1"
     if what == "all":
         copied = "\n\n".join(message.text for message in talk.messages())
+        if not copied:
+            raise BadInput("nothing has been said yet")
     elif found := re.fullmatch(r"code(?:\s+(\d+))?", what):
         blocks = [block[1] for block in CODE.findall(talk.last_answer())]
         copied = _nth(blocks, int(found[1] or 1), "the last answer has {} of code", "block").rstrip("\n")
@@ -77,7 +85,7 @@ def _file(talk: Talk, text: str) -> None:
         raise BadInput("/file needs a path")
     path = Path(text.strip("'\"")).expanduser()
     lines = talk.attach(path)
-    talk.screen.say(f"{path.name} ({lines} lines) goes along with your next message")
+    talk.screen.say(f"{path.name} ({lines} line{'' if lines == 1 else 's'}) goes along with your next message")
 
 
 def _thoughts(talk: Talk, text: str) -> None:
@@ -125,13 +133,13 @@ def _context(talk: Talk, text: str) -> None:
         ("system text, preset", opening),
         ("your messages", asked),
         ("answers", max(0, whole - opening - asked)),
-        ("free", limit - whole),
+        ("free", max(0, limit - whole)),
         ("all", limit),
     ]
     for name, tokens in rows:
         talk.screen.tell(f"{name:<20}{tokens:>9,}  {tokens / limit:>6.1%}")
     if session.left_out:
-        talk.screen.tell(f"left out: the oldest {session.left_out} turns")
+        talk.screen.tell(f"left out: the oldest {session.left_out} of {len(session.turns)} turns")
 
 
 def _compact(talk: Talk, text: str) -> None:
@@ -141,6 +149,7 @@ def _compact(talk: Talk, text: str) -> None:
     if len(talk.session.turns) == before:
         return
     talk.warned = False
+    talk.recount()
     talk.screen.say(translated("this summary now stands for what was said"))
 
 
