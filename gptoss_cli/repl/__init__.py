@@ -10,7 +10,6 @@ from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.language import translated
 from gptoss_cli.markdown.styled import Span, plain
 from gptoss_cli.markdown.wrap import wrap
-from gptoss_cli.messages import Role
 from gptoss_cli.repl import keyboard
 from gptoss_cli.repl.completion import SlashCompleter, Words
 from gptoss_cli.repl.mentions import mentions
@@ -129,9 +128,8 @@ class Repl:
 
     def _complain(self, error: GptossError, line: str) -> None:
         self._talk.screen.complain(GptossError(in_chat(str(error)), hint=error.hint and in_chat(error.hint)))
-        turns = self._talk.session.turns
         asked = not _is_command(line) or split(line)[0] in ASKING
-        if asked and turns and turns[-1][-1].role is Role.USER:
+        if asked and self._talk.session.is_unanswered:
             self._talk.screen.say(translated("/retry asks again, /undo forgets the message"))
 
     def _help(self, topic: str) -> None:
