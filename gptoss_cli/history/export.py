@@ -26,12 +26,12 @@ def exported(saved: Saved, turns: Sequence[Turn], format: str) -> str:
 
 
 def session_object(saved: Saved, turns: Sequence[Turn]) -> dict[str, object]:
-    """What --json says of a session; the keys are stable."""
+    """What --json says of a session; the keys are stable, turns count from 1."""
     return {
         **saved_object(saved),
         "messages": [
             {
-                "turn": turn.number,
+                "turn": turn.number + 1,
                 "role": str(message.role),
                 "channel": message.channel and str(message.channel),
                 "recipient": message.recipient,
