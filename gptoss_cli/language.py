@@ -47,6 +47,7 @@ CHINESE = {
     "no gpt-oss model on this machine yet": "這台電腦上還沒有 gpt-oss 模型",
     "Fetch it?": "要下載嗎？",
     "Fetch which? (a number, or n for none)": "要下載哪一個？（輸入號碼，n 表示不要）",
+    "gptoss pull {name} fetches it later": "之後可以用 gptoss pull {name} 下載",
     "{name}: {size} from {repository}": "{name}：{size}，來自 {repository}",
     ", {size} of it here already": "，其中 {size} 已在這裡",
     "{name} is here: {path}": "{name} 在這裡：{path}",

@@ -77,3 +77,8 @@ def test_ctrl_c_ends_it(home: Path) -> None:
         wait_for(process, screen, b"prefill at 100000")
         process.send_signal(signal.SIGINT)
         assert ended(process) == (130, None)
+
+
+def test_its_usage_names_the_model_once(gptoss: Gptoss) -> None:
+    for name in ("bench", "chat"):
+        assert gptoss(name, "--help").out.splitlines()[0] == f"Usage: gptoss {name} [OPTIONS] [MODEL]"

@@ -105,6 +105,20 @@ def test_a_page_needs_nothing_and_obeys_nothing(gptoss: Gptoss, ids: tuple[str, 
     assert text.startswith("<!doctype html>")
 
 
+def test_a_document_has_no_controls_and_json_has_all(gptoss: Gptoss, home: Path) -> None:
+    nasty = "\u202egnp.exe \x1b[2J\x07\x9b1m\r\nשלום\tok"
+    with closing(History(home / "sessions.db")) as history:
+        session = history.begin(f"tiny{nasty}", {}, nasty).id
+        history.write(session, 0, [user(nasty), answer(nasty)])
+    for format in ("html", "md"):
+        text = gptoss("history", "export", "last", "--format", format).out
+        assert not set("\u202e\x1b\x07\x9b\r") & set(text)
+        assert text.count("gnp.exe ␛[2J␇�1m\nשלום\tok") >= 2
+    assert '<section class="user" dir="auto">' in gptoss("history", "export", "last", "--format", "html").out
+    told = json.loads(gptoss("history", "export", "last", "--format", "json").out)
+    assert [each["content"] for each in told["messages"]] == [nasty, nasty]
+
+
 @pytest.mark.parametrize(
     ("arguments", "begins"),
     [
