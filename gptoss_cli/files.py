@@ -25,6 +25,15 @@ def check_writable(path: Path) -> None:
         raise BadInput(f"{path} cannot be written: the folder {folder} does not allow it")
 
 
+def check_new(path: Path, hint: str) -> None:
+    """Raise BadInput with `hint`, the way to replace it, when writing at `path` would lose a file that is there.
+
+    Devices, pipes and open streams are no such files.
+    """
+    if path.is_file() and not _is_stream(path):
+        raise BadInput(f"{path} is there already", hint=hint)
+
+
 def write_whole(path: Path, text: str) -> None:
     """`text` as UTF-8 at `path`, replacing what is there; a device, a pipe or an open stream is written to as it is.
 

@@ -84,6 +84,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "max_tokens": (1, 10_000_000),
     "max_thinking": (0, 10_000_000),
 }
+NO_LIMIT = ("-1", "-2")  # Ollama's num_predict: no limit; until the context is full, which always ends an answer
 # of a model while it is loaded, not of one reply
 LOADING: dict[str, tuple[int, int]] = {"gpu_layers": (-1, 1_000_000), "threads": (1, 1024)}
 
@@ -92,13 +93,18 @@ EFFORTS = {"none": "off", "false": "off", "minimal": "low", "true": "medium", "m
 
 
 def typed(name: str, value: object) -> object:
-    """`value` as the type of the option `name` (LOADING's too), checked against its limits. Raises BadInput."""
+    """`value` as the type of the option `name` (LOADING's too), checked against its limits; NO_LIMIT is None.
+
+    Raises BadInput.
+    """
     if name == "reasoning":
         return _effort(value)
     if name == "stop":
         return _stop(value)
     if name == "header_guard":
         return boolean(name, value)
+    if name == "max_tokens" and (value is None or str(value).strip() in NO_LIMIT):
+        return None
     if name not in LIMITS and name not in LOADING:
         raise BadInput(f"unknown option {name}", hint="known: " + ", ".join(sorted(NAMES)))
     return _number(name, value)

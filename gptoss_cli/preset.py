@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from gptoss_cli.errors import BadInput
 from gptoss_cli.modelfile import Command, Modelfile, Remark
-from gptoss_cli.options import NAMES, typed
+from gptoss_cli.options import NAMES, NO_LIMIT, typed
 
 # Ollama's parameters (api/types.go, Options and Runner) by what they are here
 SAME_THING = {"num_predict": "max_tokens"}
@@ -86,8 +86,6 @@ def _parameter(file: Modelfile, command: Command, options: dict[str, object], lo
         name = SAME_THING.get(name, name)
         if name == "stop":
             options["stop"] = (*options.get("stop", ()), *typed("stop", value))  # type: ignore[misc]
-        elif name == "max_tokens" and value.strip() in ("-1", "-2"):  # Ollama: no limit, fill the context
-            options.pop("max_tokens", None)
         elif name in KNOWN or name == "max_tokens":
             options[name] = typed(name, value)
         elif name in DEPRECATED:
@@ -129,7 +127,7 @@ def parameters(file: Modelfile) -> dict[str, object]:
             found[name] = _checked(name, value, int)
         elif SAME_THING.get(name, name) in NAMES:
             own = SAME_THING.get(name, name)
-            found[name] = int(value) if own == "max_tokens" and value.strip() in ("-1", "-2") else typed(own, value)
+            found[name] = int(value) if own == "max_tokens" and value.strip() in NO_LIMIT else typed(own, value)
     return found
 
 

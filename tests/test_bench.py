@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Gptoss, process_environment
+from hollow_model import HUGE, hollow
 from on_terminal import on_terminal
 from test_exit_codes import ended, started, wait_for
 
@@ -77,3 +78,17 @@ def test_ctrl_c_ends_it(home: Path) -> None:
         wait_for(process, screen, b"prefill at 100000")
         process.send_signal(signal.SIGINT)
         assert ended(process) == (130, None)
+
+
+def test_its_usage_names_the_model_once(gptoss: Gptoss) -> None:
+    for name in ("bench", "chat"):
+        assert gptoss(name, "--help").out.splitlines()[0] == f"Usage: gptoss {name} [OPTIONS] [MODEL]"
+
+
+@pytest.mark.soak
+def test_what_does_not_fit_has_first_ended_the_idle_models(gptoss: Gptoss, runtime_base: Path, tmp_path: Path) -> None:
+    own = {"XDG_RUNTIME_DIR": str(runtime_base), "GPTOSS_KEEP_ALIVE": "1m"}
+    gptoss("run", "tiny", "hi", **own)
+    assert gptoss("ps", "-q", **own).out == "tiny\n"
+    done = gptoss("bench", str(hollow(tmp_path / "huge.gguf", HUGE)), **own)
+    assert (done.code, gptoss("ps", "-q", **own).out) == (4, "")

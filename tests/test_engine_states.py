@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from chatting import Chat
-from conftest import Gptoss, process_environment
+from conftest import TINY, Gptoss, process_environment
 
-from gptoss_cli.engine import Timings
+from gptoss_cli.engine import Timings, Token
 from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.engine.shelf import Shelf, Whole
 from gptoss_cli.engine.states import PREFIX, SESSION, States, forget_session, key_of
@@ -130,6 +130,20 @@ def test_the_shelf_is_bounded_and_keeps_the_longer_one() -> None:
 
 
 @pytest.mark.soak
+def test_what_cannot_be_kept_takes_no_reply_with_it(tmp_path: Path) -> None:
+    def replies(engine: LlamaEngine) -> bool:
+        prompt = Prompt(tuple(range(100, 700)), marks=(300, 600))
+        guide = Guide((State(None, budget=0),), (Budget(2),))
+        return any(isinstance(each, Token) for each in engine.generate(prompt, Sampling(temperature=0), guide))
+
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "states"):
+        with closing(LlamaEngine(TINY, states=folder)) as engine:
+            assert replies(engine)
+            engine.keep("no file can be \0 called so")
+            assert replies(engine)
+
+
 def test_a_state_that_is_longer_than_the_context_of_now_comes_back(random_model: Path, tmp_path: Path) -> None:
     def read(engine: LlamaEngine, ids: tuple[int, ...]) -> Timings:
         prompt, guide = Prompt(ids, marks=(len(ids),)), Guide((State(None, budget=0),), (Budget(1),))

@@ -142,6 +142,20 @@ def test_what_was_read_is_kept_under_a_name_for_whoever_has_asked_last(
     assert (timings.evaluated, timings.restored) == (1, len(ids) - 1)
 
 
+@pytest.mark.soak
+def test_what_was_prepared_is_not_read_again(engines: Engines) -> None:
+    engine = engines()
+    tokens(engine, 1)
+    for attempt in range(1, 10):  # what is asked too early stops the preparation
+        ids = tuple(range(1000 * attempt, 1000 * attempt + 300))
+        engine.prepare(Prompt(ids))
+        time.sleep(0.2 * attempt)
+        _, timings = tokens(engine, 1, (*ids, 5, 6))
+        if timings.evaluated == 2:
+            return
+    pytest.fail(f"{timings.evaluated} ids were read")
+
+
 def test_the_one_that_nobody_has_used_for_longest_gives_way(engines: Engines, runtime: Path, tmp_path: Path) -> None:
     first, second = shutil.copy(TINY, tmp_path / "1.gguf"), shutil.copy(TINY, tmp_path / "2.gguf")
     for each in (first, second):

@@ -184,6 +184,7 @@ def test_streams_that_are_full_or_closed(
         assert (tmp_path / "answer.txt").read_text().startswith("Hello!")
 
 
+@pytest.mark.soak
 def test_a_silent_pipe_is_told_after_two_seconds(home: Path) -> None:
     with started(home, "run", "tiny", "hello", stdin=subprocess.PIPE) as process:
         assert process.stderr is not None

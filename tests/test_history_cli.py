@@ -54,10 +54,10 @@ def test_a_chat_is_shown_without_its_thoughts(gptoss: Gptoss, ids: tuple[str, st
     assert done.out.endswith("## User\n\nhello\n\n## Assistant\n\nHalf\n\n*(interrupted)*\n")
     assert "hidden" not in gptoss("history", "show", ids[0]).out
     told = json.loads(gptoss("history", "show", ids[0], "--json").out)
-    assert [(each["role"], each["channel"]) for each in told["messages"]] == [
-        ("user", None),
-        ("assistant", "analysis"),
-        ("assistant", "final"),
+    assert [(each["turn"], each["role"], each["channel"]) for each in told["messages"]] == [
+        (1, "user", None),
+        (1, "assistant", "analysis"),
+        (1, "assistant", "final"),
     ]
 
 
@@ -68,7 +68,7 @@ def test_a_search_needs_all_its_words(gptoss: Gptoss, ids: tuple[str, str]) -> N
     assert gptoss("history", "search", "why", "hello").out == ""
     assert gptoss("history", "search", "hidden").out == ""
     (hit,) = json.loads(gptoss("history", "search", "hel", "--json").out)
-    assert hit == {"session": ids[1], "name": None, "turn": 0, "role": "user", "excerpt": "hello"}
+    assert hit == {"session": ids[1], "name": None, "turn": 1, "role": "user", "excerpt": "hello"}
 
 
 class Page(HTMLParser):
@@ -105,6 +105,20 @@ def test_a_page_needs_nothing_and_obeys_nothing(gptoss: Gptoss, ids: tuple[str, 
     assert text.startswith("<!doctype html>")
 
 
+def test_a_document_has_no_controls_and_json_has_all(gptoss: Gptoss, home: Path) -> None:
+    nasty = "\u202egnp.exe \x1b[2J\x07\x9b1m\r\nשלום\tok"
+    with closing(History(home / "sessions.db")) as history:
+        session = history.begin(f"tiny{nasty}", {}, nasty).id
+        history.write(session, 0, [user(nasty), answer(nasty)])
+    for format in ("html", "md"):
+        text = gptoss("history", "export", "last", "--format", format).out
+        assert not set("\u202e\x1b\x07\x9b\r") & set(text)
+        assert text.count("gnp.exe ␛[2J␇�1m\nשלום\tok") >= 2
+    assert '<section class="user" dir="auto">' in gptoss("history", "export", "last", "--format", "html").out
+    told = json.loads(gptoss("history", "export", "last", "--format", "json").out)
+    assert [each["content"] for each in told["messages"]] == [nasty, nasty]
+
+
 @pytest.mark.parametrize(
     ("arguments", "begins"),
     [
@@ -122,6 +136,29 @@ def test_the_format_is_named_or_that_of_the_file(
     assert (files or [done.out])[0].startswith(begins)
 
 
+def test_a_dash_is_stdout(gptoss: Gptoss, ids: tuple[str, str], tmp_path: Path) -> None:
+    done = gptoss("history", "export", "last", "-")
+    assert (done.code, done.out.startswith("# hello\n"), list(tmp_path.glob("-"))) == (0, True, [])
+
+
+def test_a_file_that_is_there_is_replaced_when_that_is_meant(
+    gptoss: Gptoss, home: Path, ids: tuple[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "chat.md"
+    file.write_text("mine")
+    done = gptoss("history", "export", "last", str(file))
+    assert (done.code, done.err) == (2, f"gptoss: {file} is there already\n  --force replaces it\n")
+    export = ("history", "export", "last", str(file))
+    code, _ = on_terminal(process_environment(home), *export, answers=[("Replace it?", "n\n")])
+    assert (code, file.read_text()) == (2, "mine")
+    code, _ = on_terminal(process_environment(home), *export, answers=[("Replace it?", "y\n")])
+    assert (code, file.read_text()[:7]) == (0, "# hello")
+    file.write_text("mine")
+    assert gptoss(*export, "--force").code == 0
+    assert file.read_text().startswith("# hello")
+    assert gptoss("history", "export", "last", "/dev/null").code == 0
+
+
 def test_chats_are_forgotten(gptoss: Gptoss, ids: tuple[str, str]) -> None:
     old, new = ids
     done = gptoss("history", "rm", "none", old, old)
@@ -137,7 +174,9 @@ def test_chats_are_forgotten(gptoss: Gptoss, ids: tuple[str, str]) -> None:
 def test_on_a_terminal_it_asks_and_no_title_is_obeyed(home: Path, ids: tuple[str, str]) -> None:
     old, new = ids
     environment = process_environment(home)
-    code, seen = on_terminal(environment, "history", "rm", old, new, answers=[(f"Remove {old}", "n\n"), (new, "y\n")])
+    code, seen = on_terminal(environment, "history", "rm", "--all", answers=[("Remove these 2 chats?", "n\n")])
+    assert (code, "removed" in seen) == (0, False)
+    code, seen = on_terminal(environment, "history", "rm", new, answers=[(f"Remove {new} hello?", "y\n")])
     assert (code, f"removed {new}" in seen, f"removed {old}" in seen) == (0, True, False)
     code, seen = on_terminal(environment, "history", "list")
     assert code == 0

@@ -68,8 +68,11 @@ def test_a_chat_without_a_model_offers_the_builds_with_their_fit(
     assert gptoss("list", "-q").out.split() == ["gpt-oss:20b", "tiny"]
 
 
-def test_without_a_choice_the_built_in_model_talks(here: dict[str, str], server: HubServer) -> None:
-    code, seen = on_terminal(here, "run", answers=[("Fetch which?", "n\n"), (">>> ", "\x04")])
+def test_enter_fetches_nothing_and_the_built_in_model_talks(here: dict[str, str], server: HubServer) -> None:
+    code, seen = on_terminal(
+        here, "run", answers=[("Fetch which? (a number, or n for none) [n]", "\n"), (">>> ", "\x04")]
+    )
     assert code == 0
+    assert "gptoss pull gpt-oss:20b fetches it later" in seen
     assert "so the built-in one answers" in seen
     assert server.seen == []

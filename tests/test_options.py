@@ -55,6 +55,11 @@ def test_bad_values_are_refused_in_one_line(name: str, value: object, message: s
     assert str(raised.value) == message
 
 
+@pytest.mark.parametrize("value", [-1, "-1", "-2", None])
+def test_no_limit_is_said_as_ollama_does(value: object) -> None:
+    assert Options(max_tokens=5).override({"max_tokens": value}).max_tokens is None
+
+
 def test_what_was_changed_makes_the_same_options_again() -> None:
     changed = {
         "reasoning": "high",

@@ -101,8 +101,9 @@ def test_a_request_of_ollamas_tests() -> None:
     assert made.messages == (("user", "Hello"), ("assistant", "Hi"))
 
 
-def test_minus_one_is_no_limit() -> None:
-    assert read("PARAMETER num_predict 5\nPARAMETER num_predict -1")[0].options == {}
+@pytest.mark.parametrize("value", ["-1", "-2"])
+def test_no_limit_is_said_as_ollama_does(value: str) -> None:
+    assert read(f"PARAMETER num_predict 5\nPARAMETER num_predict {value}")[0].options == {"max_tokens": None}
 
 
 BASE = modelfile.parse(

@@ -300,6 +300,7 @@ def test_it_stops_at_once_when_the_server_is_silent(server: HubServer, here: dic
     assert process.returncode == 130
 
 
+@pytest.mark.soak
 def test_two_pulls_of_one_file_fetch_it_once(server: HubServer, here: dict[str, str]) -> None:
     server.troubles.bytes_per_s = 1e5
     with started(here, "pull", "gpt-oss:20b") as first:

@@ -57,6 +57,8 @@ def test_one_setting_is_read_set_and_taken_out(gptoss: Gptoss) -> None:
     assert gptoss("config", "get", "stop", "--json").out == '["a", "b"]\n'
     gptoss("config", "set", "gpu_layers", "-1")
     assert gptoss("config", "get", "num_gpu").out == "-1\n"
+    assert gptoss("config", "set", "num_predict", "-1").code == 0
+    assert gptoss("config", "get", "max_tokens").out == "\n"
     assert gptoss("config", "get", "seed").out == "\n"
     assert "no longer set" in gptoss("config", "unset", "stop").err
     assert "was not set" in gptoss("config", "unset", "stop").err

@@ -113,6 +113,7 @@ def writer(folder: Path, word: str, times: int) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.soak
 def test_two_writers_and_a_reader_see_whole_manifests_only(tmp_path: Path) -> None:
     processes = [writer(tmp_path, word, 60) for word in "ab"]
     reads = 0

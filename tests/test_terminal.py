@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from gptoss_cli.messages import Channel, Delta, Done, End, Event, Message, Notice, Progress, ReplyTimings, Role, Usage
-from gptoss_cli.terminal import Screen, Viewer, safe
+from gptoss_cli.terminal import Screen, Shown, Viewer, safe
 
 DONE = Done("stop", Usage(5, 5, 0, 0, 2, 3), ReplyTimings(0.1, 0.2, 0.3, 0.4))
 
@@ -52,6 +52,15 @@ def reply(answer: str = "Hi", thought: str = "hm") -> list[Event]:
 def test_a_pipe_gets_the_answer_and_a_newline() -> None:
     assert shown(reply()) == ("Hi\n", "gptoss: something\n")
     assert shown(reply("Hi\n"))[0] == "Hi\n"
+
+
+def test_times_are_never_negative_whatever_came_first() -> None:
+    assert (Shown(thinking_at=1.0, answer_at=3.0, ended_at=7.0).thinking_s, Shown().thinking_s) == (2.0, None)
+    assert Shown(thinking_at=1.0, answer_at=3.0, ended_at=7.0).answer_s == 4.0
+    late = Shown(thinking_at=4.0, answer_at=3.0, ended_at=7.0)  # as a malformed reply has it
+    assert (late.thinking_s, late.answer_s) == (3.0, 1.0)
+    unfinished = Shown(thinking_at=2.0)
+    assert (unfinished.thinking_s, unfinished.answer_s) == (0.0, 0.0)
 
 
 def test_thoughts_collapse_into_one_line_on_a_terminal() -> None:

@@ -44,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("chat", short_help="Talk to a model.", options_metavar="[OPTIONS] [MODEL]")(chat)
+app.command("chat", short_help="Talk to a model.")(chat)
 app.command(short_help="Answer one prompt.", options_metavar="[OPTIONS] [MODEL]")(run)
 app.command("pull", short_help="Fetch a model from the Hub.")(pull)
 app.command("create", short_help="Make a model from a Modelfile.")(create)
@@ -59,7 +59,7 @@ app.command("import", short_help="Name models that other tools have here.")(impo
 app.command("rm", short_help="Forget models by name.")(models.remove)
 app.command("verify", short_help="Whether weights are what they were.")(verify)
 app.command("prune", short_help="Delete what takes room for nothing.")(prune)
-app.command("bench", short_help="How fast a model is here.", options_metavar="[OPTIONS] [MODEL]")(measure)
+app.command("bench", short_help="How fast a model is here.")(measure)
 app.command("doctor", short_help="What is there, and what is wrong.")(doctor)
 app.add_typer(history)
 app.add_typer(config)

@@ -82,7 +82,7 @@ def measure(
     events = bench.measure(
         chosen.weights,
         task,
-        Wanted(None, gpu_layers_of(chosen, settings.gpu_layers), cpu_moe, force),
+        Wanted(None, gpu_layers_of(chosen, settings.gpu_layers), cpu_moe, force, opened().relief),
         threads=settings.threads,
         repack=repack,
         adapters=chosen.adapters,

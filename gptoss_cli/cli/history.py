@@ -16,7 +16,7 @@ from gptoss_cli.cli.models import Json, age, print_lines
 from gptoss_cli.config import Places
 from gptoss_cli.engine.states import FOLDER, forget_session
 from gptoss_cli.errors import BadInput, GptossError
-from gptoss_cli.files import check_writable, write_whole
+from gptoss_cli.files import check_new, check_writable, write_whole
 from gptoss_cli.history import History, Hit, Saved
 from gptoss_cli.history.export import FORMATS, exported, saved_object, session_object
 from gptoss_cli.language import translated
@@ -92,8 +92,11 @@ def export(
     session: Session,
     file: Annotated[Path | None, typer.Argument(metavar="FILE", hidden=True)] = None,
     format: Annotated[str | None, typer.Option(metavar="md|json|html", help="[FILE's ending, or md]")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")] = False,
 ) -> None:
-    """Write a chat to FILE, or to stdout: Markdown, JSON, or a page that needs nothing else."""
+    """Write a chat to FILE, or to stdout (-): Markdown, JSON, or a page that needs nothing else."""
+    if file == Path("-"):
+        file = None
     if format is None:
         format = file.suffix.lstrip(".").lower() if file is not None and file.suffix else FORMATS[0]
     if format not in FORMATS:
@@ -104,6 +107,8 @@ def export(
         saved = opened.find(session)
         text = exported(saved, opened.turns(saved.id), format)
     if file:
+        if not force:
+            _check_replaceable(file)
         write_whole(file, text)
     else:
         print_lines(text.rstrip("\n"))
@@ -120,8 +125,8 @@ def remove(
         raise BadInput("name the chats to forget, or --all of them", hint="gptoss history list shows what there is")
     with _opened() as opened:
         meant, failures = _meant(opened, sessions)
-        for saved in meant:
-            if yes or not can_ask() or _agreed(saved):
+        if yes or not can_ask() or not meant or _agreed(meant):
+            for saved in meant:
                 opened.remove(saved.id)
                 forget_session(Places.of(os.environ).cache / FOLDER, saved.id)
                 _say(translated("removed {name}", name=saved.id))
@@ -156,9 +161,22 @@ def _meant(opened: History, words: list[str] | None) -> tuple[list[Saved], list[
     return list(found.values()), failures
 
 
-def _agreed(saved: Saved) -> bool:
-    told = " ".join(part for part in (saved.id, *_title(saved)) if part)
+def _agreed(meant: Sequence[Saved]) -> bool:
+    """Whether all of these may go: one question."""
+    if len(meant) > 1:
+        return typer.confirm(translated("Remove these {count} chats?", count=len(meant)), err=True)
+    told = " ".join(part for part in (meant[0].id, *_title(meant[0])) if part)
     return typer.confirm(translated("Remove {name}?", name=terminal.safe(told)), err=True)
+
+
+def _check_replaceable(file: Path) -> None:
+    """Raise BadInput when `file` is there and nobody agrees that it goes."""
+    try:
+        check_new(file, hint="--force replaces it")
+    except BadInput:
+        question = translated("{path} is there already. Replace it?", path=terminal.safe(str(file)))
+        if not (can_ask() and typer.confirm(question, err=True)):
+            raise
 
 
 def _title(saved: Saved) -> tuple[str, str]:
@@ -173,7 +191,7 @@ def _hit_object(hit: Hit) -> dict[str, object]:
     return {
         "session": hit.session.id,
         "name": hit.session.name,
-        "turn": hit.turn,
+        "turn": hit.turn + 1,
         "role": hit.role,
         "excerpt": hit.excerpt,
     }

@@ -57,28 +57,23 @@ def _agreed(start: Fetching) -> bool:
 
 
 def choose(library: Library, screen: Screen) -> str | None:
-    """The build of gpt-oss that the user has chosen and that is here now; None for none of them."""
+    """The build of gpt-oss that the user has chosen and that is here now; None for none of them, as is Enter alone."""
     on = machine.now()
     _say(translated("no gpt-oss model on this machine yet"))
-    fitting = [name for number, name in enumerate(BUILDS, start=1) if _row(number, name, on)]
-    answer = typer.prompt(
-        translated("Fetch which? (a number, or n for none)"), default=_number(fitting[0]) if fitting else "n", err=True
-    )
-    chosen = {_number(name): name for name in BUILDS}.get(str(answer).strip())
+    for number, name in enumerate(BUILDS, start=1):
+        _say_row(number, name, on)
+    answer = typer.prompt(translated("Fetch which? (a number, or n for none)"), default="n", err=True)
+    chosen = {str(number): name for number, name in enumerate(BUILDS, start=1)}.get(str(answer).strip())
     if chosen is None:
+        _say(translated("gptoss pull {name} fetches it later", name=next(iter(BUILDS))))
         return None
     return chosen if fetch(library, chosen, screen) else None
 
 
-def _number(name: str) -> str:
-    return str(list(BUILDS).index(name) + 1)
-
-
-def _row(number: int, name: str, on: Machine) -> bool:
-    """Say what the build takes; whether it fits."""
+def _say_row(number: int, name: str, on: Machine) -> None:
+    """What the build takes, and whether it fits."""
     fit = fit_of_build(name, None, on)
     _say(f"  {number}  {name:<14}{size(fit.plan.total.weight_bytes):>9}  {fit.verdict}")
-    return fit.plan.fits
 
 
 def _say(text: str) -> None:

@@ -72,10 +72,9 @@ def statistics(shown: Shown) -> list[str]:
         f"prompt    {usage.prompt_evaluated} tokens new, {usage.prompt_reused} cached{restored}, "
         f"{_rate(usage.prompt_evaluated, timings.prompt_s)}",
     ]
-    answer_at = shown.answer_at if shown.answer_at is not None else shown.ended_at
-    if shown.thinking_at is not None:
-        lines.append(_row("thinking", usage.thinking_tokens, answer_at - shown.thinking_at))
-    lines.append(_row("answer", usage.answer_tokens, shown.ended_at - answer_at))
+    if shown.thinking_s is not None:
+        lines.append(_row("thinking", usage.thinking_tokens, shown.thinking_s))
+    lines.append(_row("answer", usage.answer_tokens, shown.answer_s))
     return lines
 
 

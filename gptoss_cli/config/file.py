@@ -13,6 +13,7 @@ from typing import Any
 from gptoss_cli.config import SPELLINGS, canonical, checked, head, of_model, read_file, same_model, tables
 from gptoss_cli.errors import BadInput
 from gptoss_cli.files import locked, write_whole
+from gptoss_cli.options import NO_LIMIT
 
 Table = MutableMapping[str, Any]
 
@@ -164,6 +165,8 @@ def _heads(lines: list[str]) -> dict[int, str]:
 
 def _plain(value: object) -> object:
     """A setting as TOML has it."""
+    if value is None:  # TOML has no such thing
+        return int(NO_LIMIT[0])
     if isinstance(value, tuple):
         return list(value)
     return str(value) if isinstance(value, str) else value

@@ -118,6 +118,7 @@ def measure(
         threads=threads,
         repack=repack,
         adapters=adapters,
+        relief=wanted.relief,
     )
     with closing(engine):
         runs = _Runs(engine, task)

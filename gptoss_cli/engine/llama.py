@@ -4,6 +4,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -229,8 +230,9 @@ class _Worker(threading.Thread):
             self.loaded.set()
         while (job := self._jobs.get()) is not None:
             if isinstance(job, Keeping):
-                if self._held:
-                    keep(self._held, job)
+                with suppress(Exception):  # nobody waits for it, and this thread has replies to give
+                    if self._held:
+                        keep(self._held, job)
             else:
                 self._serve(job)
         held, self._held = self._held, None
@@ -307,8 +309,9 @@ class _Worker(threading.Thread):
         try:
             if isinstance(job, Job):
                 job.out.put(self._result(job))
-                if self._held:
-                    self._held.keep_prefix()
+                with suppress(Exception):  # the reply is given
+                    if self._held:
+                        self._held.keep_prefix()
             elif self._held:
                 prepare(self._held, job)
         except Exception as error:  # the caller's thread shows it, a bug of ours with its traceback

@@ -65,7 +65,7 @@ def end(place: Place, how: wire.End) -> bool:
     return kill(place)
 
 
-def end_idle(folder: Path, but: Place) -> bool:
+def end_idle(folder: Path, but: Place | None = None) -> bool:
     """End the process in `folder` that nobody has used for longest, `but` that one; False when all others are busy."""
     others = [(each.status.idle_s, each.place.name) for each in running(folder) if each.status and each.place != but]
     return any(end(Place(folder, name), wire.End(only_idle=True)) for _, name in sorted(others, reverse=True))

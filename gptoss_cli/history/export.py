@@ -26,12 +26,12 @@ def exported(saved: Saved, turns: Sequence[Turn], format: str) -> str:
 
 
 def session_object(saved: Saved, turns: Sequence[Turn]) -> dict[str, object]:
-    """What --json says of a session; the keys are stable."""
+    """What --json says of a session; the keys are stable, turns count from 1."""
     return {
         **saved_object(saved),
         "messages": [
             {
-                "turn": turn.number,
+                "turn": turn.number + 1,
                 "role": str(message.role),
                 "channel": message.channel and str(message.channel),
                 "recipient": message.recipient,
@@ -70,13 +70,29 @@ def shown_messages(turns: Sequence[Turn]) -> Iterator[Message]:
     return (message for turn in turns for message in turn.messages if is_shown(message))
 
 
+# What is obeyed and not seen: C0 but tab and newline, DEL and C1, which `cat` would give to a terminal, get
+# a sign; the embeddings, overrides and isolates of bidirectional text (Unicode TR9), which reorder what is around them,
+# go. Marks that stand for a single letter's direction stay.
+CONTROLS = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"},  # Unicode's pictures of them
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+    **dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)]),
+}
+
+
+def visible(text: str) -> str:
+    """`text` without anything that is obeyed and not seen, for documents that people read; JSON has it as it was."""
+    return text.replace("\r\n", "\n").translate(CONTROLS)
+
+
 def _markdown(saved: Saved, turns: Sequence[Turn]) -> str:
     parts = [f"# {_title(saved)}", f"*{saved.model}, {saved.created[:10]}, gptoss session {saved.id}*"]
     for message in shown_messages(turns):
         parts += [f"## {TITLES.get(message.role, str(message.role))}", message.text.strip("\n")]
         if not message.complete:
             parts.append("*(interrupted)*")
-    return "\n\n".join(parts) + "\n"
+    return visible("\n\n".join(parts)) + "\n"
 
 
 def _title(saved: Saved) -> str:
@@ -92,6 +108,8 @@ pre { background: #f6f8fa; padding: .8rem; overflow-x: auto; border-radius: .4re
 code { font-family: ui-monospace, monospace; font-size: .9em }
 table { border-collapse: collapse }
 td, th { border: 1px solid #ccc; padding: .2rem .6rem }
+p, li, td, th, h1 { unicode-bidi: plaintext }
+pre { direction: ltr; unicode-bidi: isolate }
 blockquote { border-left: 3px solid #ccc; margin-left: 0; padding-left: 1rem; color: #555 }
 footer, .cut { color: #777; font-size: .85rem }
 @media (prefers-color-scheme: dark) {
@@ -103,7 +121,7 @@ footer, .cut { color: #777; font-size: .85rem }
 
 
 def _page(saved: Saved, turns: Sequence[Turn]) -> str:
-    title = html.escape(_title(saved))
+    title = html.escape(visible(_title(saved)))
     body = "\n".join(_section(message) for message in shown_messages(turns))
     return f"""<!doctype html>
 <html>
@@ -115,9 +133,9 @@ def _page(saved: Saved, turns: Sequence[Turn]) -> str:
 <style>{STYLE}</style>
 </head>
 <body>
-<h1>{title}</h1>
+<h1 dir="auto">{title}</h1>
 {body}
-<footer>{html.escape(saved.model)}, {saved.created[:10]}, gptoss session {saved.id}</footer>
+<footer><bdi>{html.escape(visible(saved.model))}</bdi>, {saved.created[:10]}, gptoss session {saved.id}</footer>
 </body>
 </html>
 """
@@ -126,8 +144,8 @@ def _page(saved: Saved, turns: Sequence[Turn]) -> str:
 def _section(message: Message) -> str:
     who = TITLES.get(message.role, str(message.role))
     if message.role is Role.USER:
-        body = f"<p>{html.escape(message.text)}</p>"
+        body = f"<p>{html.escape(visible(message.text))}</p>"
     else:
-        body = as_html(message.text)
+        body = as_html(visible(message.text))
     cut = "" if message.complete else '\n<p class="cut">(interrupted)</p>'
-    return f'<h2>{who}</h2>\n<section class="{message.role}">\n{body.strip()}{cut}\n</section>'
+    return f'<h2>{who}</h2>\n<section class="{message.role}" dir="auto">\n{body.strip()}{cut}\n</section>'

@@ -266,6 +266,10 @@ class Library:
         """The models that are loaded in processes of their own."""
         return sorted(running(self._runtime), key=lambda each: each.name) if self._runtime else []
 
+    def relief(self) -> bool:
+        """End the loaded model that nobody has used for longest; False when there is none that is idle."""
+        return loaded.relief(self._runtime)
+
     def stop(self, name: str | None) -> list[Running]:
         """Unload the model `name`, or all, replies or not; what was unloaded. Raises ModelNotFound when it is not."""
         wanted = self.running()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gptoss_cli.config import same_model
 from gptoss_cli.engine import Engine, wire
-from gptoss_cli.engine.running import Running, end
+from gptoss_cli.engine.running import Running, end, end_idle
 from gptoss_cli.engine.start import engine_here
 from gptoss_cli.engine.worker import WorkerEngine
 from gptoss_cli.errors import ModelNotFound
@@ -16,7 +16,12 @@ def engine(load: wire.Load, name: str, runtime: Path | None, keep_alive: float) 
     """An engine that is being loaded, or is loaded already; see Library.open."""
     if keep_alive and runtime and os.name != "nt":  # Python has no such sockets on Windows
         return WorkerEngine(load, runtime, name=name, keep_alive=keep_alive)
-    return engine_here(load)
+    return engine_here(load, lambda: relief(runtime))
+
+
+def relief(runtime: Path | None) -> bool:
+    """End the process in `runtime` that nobody has used for longest; False when none is idle."""
+    return runtime is not None and end_idle(runtime)
 
 
 def stop(found: Sequence[Running]) -> None:

@@ -155,6 +155,27 @@ class Shown:
     done: Done | None = None
     notices: list[str] = field(default_factory=list)
 
+    @property
+    def thinking_s(self) -> float | None:
+        """How long thoughts came before the answer, or after it where it came first; None without thoughts."""
+        if self.thinking_at is None:
+            return None
+        came_first = self.answer_at is not None and self.answer_at >= self.thinking_at
+        return self._until(self.answer_at if came_first else None) - self.thinking_at
+
+    @property
+    def answer_s(self) -> float:
+        """How long the answer came, without thoughts that came after it."""
+        if self.answer_at is None:
+            return 0.0
+        followed = self.thinking_at is not None and self.thinking_at > self.answer_at
+        return self._until(self.thinking_at if followed else None) - self.answer_at
+
+    def _until(self, other_at: float | None) -> float:
+        """When what came last ended; `ended_at` is not set before `Viewer.finish`."""
+        begun = max(self.thinking_at or 0.0, self.answer_at or 0.0)
+        return other_at if other_at is not None else max(self.ended_at, begun)
+
 
 class Viewer:
     """Takes the events of one reply, shows them, and keeps what was said; `finish` in every case."""
@@ -246,10 +267,7 @@ class Viewer:
         return time.monotonic() - self._started
 
     def _thought_s(self) -> float | None:
-        if self.shown.thinking_at is None or self._thinking == "hide":
-            return None
-        end = self.shown.answer_at if self.shown.answer_at is not None else self.shown.ended_at
-        return end - self.shown.thinking_at
+        return None if self._thinking == "hide" else self.shown.thinking_s
 
     def _answer(self, text: str) -> None:
         if self.shown.answer_at is None:
