@@ -252,3 +252,13 @@ def test_help_speaks_chinese(environment: dict[str, str]) -> None:
         for typed, told in (("/?", "收回上一則訊息和它的回答"), ("/? shortcuts", "補完指令、模型")):
             chat.type(typed + "\r")
             chat.wait_for(told)
+
+
+def test_what_is_typed_while_a_command_writes_comes_next(environment: dict[str, str]) -> None:
+    with Chat(environment, "chat", "tiny", columns=100) as chat:
+        chat.wait(lambda: chat.ready, "the first prompt")
+        chat.type("/?\r/? shortcuts\r/show parameters\r/set reasoning low\r")
+        chat.wait_for("reasoning is low")
+        assert [line for line in chat.lines if line.startswith("/")] == []
+        sent = [line for line in chat.lines if line.startswith(">>> /")]
+        assert sent[-3:] == [">>> /? shortcuts", ">>> /show parameters", ">>> /set reasoning low"]

@@ -43,7 +43,7 @@ def kept(home: Path) -> list[Message]:
 def test_thoughts_survive_kill_9_and_the_chat_says_what_is_missing(
     environment: dict[str, str], random_model: Path, home: Path, tmp_path: Path
 ) -> None:
-    with Chat(environment, "chat", str(random_model), "--show-thinking", folder=tmp_path) as chat:
+    with Chat(environment, "chat", str(random_model), "--show-thinking", "--temperature", "0", folder=tmp_path) as chat:
         chat.wait(lambda: chat.ready, "the first prompt")
         chat.type("go\r")
         chat.wait(lambda: [each.channel for each in kept(home)][1:] == [Channel.ANALYSIS], "a thought in the file")

@@ -76,7 +76,7 @@ class Repl:
                 return
             text = ""
             try:
-                with keyboard.one_interrupt():
+                with keyboard.one_interrupt(), keyboard.silent_keys(self._talk.screen):
                     self._take(line)
             except Leave:
                 return

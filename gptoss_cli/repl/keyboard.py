@@ -4,10 +4,10 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gptoss_cli.terminal import Screen
 
@@ -38,28 +38,23 @@ def one_interrupt() -> Iterator[None]:
 
 @contextmanager
 def silent_keys(screen: Screen) -> Iterator[None]:
-    """What is typed while an answer streams stands in the next prompt, and not in the middle of the answer.
+    """What is typed while nobody is asked stands in the next prompt, and not in the middle of what is written.
 
     Enter comes as Enter and a paste as a paste, as they do at the prompt.
     """
-    try:
-        import termios
+    with _changed_terminal(_silent):
+        try:
+            _write(screen, PASTES)
+            yield
+        finally:
+            _write(screen, NO_PASTES)
 
-        before = termios.tcgetattr(sys.stdin)
-    except (ImportError, OSError, ValueError):  # Windows; or no terminal
+
+@contextmanager
+def as_usual() -> Iterator[None]:
+    """For another program, within silent_keys: lines as the terminal edits and shows them."""
+    with _changed_terminal(_usual):
         yield
-        return
-    changed = [*before]
-    changed[0] &= ~termios.ICRNL
-    changed[3] &= ~(termios.ECHO | termios.ICANON)
-    changed[3] |= termios.NOFLSH  # Ctrl-C stops the answer, and leaves what was typed
-    try:
-        termios.tcsetattr(sys.stdin, termios.TCSANOW, changed)
-        _write(screen, PASTES)
-        yield
-    finally:
-        _write(screen, NO_PASTES)
-        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
 
 
 @contextmanager
@@ -68,22 +63,54 @@ def typed_before(keys: "Input") -> Iterator[None]:
 
     Until then the terminal has made a line feed of each Enter and a zero byte of Ctrl-D (termios(3), ICRNL, ICANON).
     """
+    with _changed_terminal(_raw) as is_terminal:
+        if is_terminal:
+            _feed(keys, _waiting(sys.stdin.fileno()).replace(b"\n", b"\r").replace(b"\0", b"\x04"))
+        yield
+
+
+Attributes = list[Any]  # as termios.tcgetattr has them: flags of input, output, control, lines, and more
+
+
+@contextmanager
+def _changed_terminal(change: Callable[[Attributes], None]) -> Iterator[bool]:
+    """stdin's terminal with other attributes, put back in the end; whether there is one."""
     try:
         import termios
 
         before = termios.tcgetattr(sys.stdin)
     except (ImportError, OSError, ValueError):  # Windows; or no terminal
-        yield
+        yield False
         return
     changed = [*before]
-    changed[0] &= ~termios.ICRNL
-    changed[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG)
+    change(changed)
     try:
         termios.tcsetattr(sys.stdin, termios.TCSANOW, changed)
-        _feed(keys, _waiting(sys.stdin.fileno()).replace(b"\n", b"\r").replace(b"\0", b"\x04"))
-        yield
+        yield True
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+
+
+def _silent(attributes: Attributes) -> None:
+    import termios
+
+    attributes[0] &= ~termios.ICRNL
+    attributes[3] &= ~(termios.ECHO | termios.ICANON)
+    attributes[3] |= termios.NOFLSH  # Ctrl-C stops the answer, and leaves what was typed
+
+
+def _raw(attributes: Attributes) -> None:
+    import termios
+
+    _silent(attributes)
+    attributes[3] &= ~termios.ISIG
+
+
+def _usual(attributes: Attributes) -> None:
+    import termios
+
+    attributes[0] |= termios.ICRNL
+    attributes[3] |= termios.ECHO | termios.ICANON | termios.ISIG
 
 
 def _waiting(descriptor: int) -> bytes:

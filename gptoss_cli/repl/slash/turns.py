@@ -10,7 +10,7 @@ from gptoss_cli.language import translated
 from gptoss_cli.markdown.styled import Span, plain
 from gptoss_cli.markdown.wrap import wrap
 from gptoss_cli.messages import Channel, Conversation, Effort, Role
-from gptoss_cli.repl import clipboard
+from gptoss_cli.repl import clipboard, keyboard
 from gptoss_cli.repl.slash import Command, no_more
 from gptoss_cli.repl.talk import Talk
 from gptoss_cli.session import is_summary
@@ -41,7 +41,9 @@ def _undo(talk: Talk, text: str) -> None:
 
 def _edit(talk: Talk, text: str) -> None:
     no_more(text, "/edit")
-    asked = clipboard.edited(talk.session.asked_last()[0].text)
+    before = talk.session.asked_last()[0].text
+    with keyboard.as_usual():
+        asked = clipboard.edited(before)
     if not asked.strip():
         raise BadInput("the text was empty; nothing is changed")
     talk.session.undo()
