@@ -53,3 +53,12 @@ def cells(text: str) -> int:
 def padded(text: str, width: int) -> str:
     """`text` with blanks behind it, `width` cells wide."""
     return text + " " * (width - cells(text))
+
+
+def clipped(line: str, columns: int) -> str:
+    """`line` with an ellipsis where it would be wider than `columns` cells."""
+    if cells(line) <= columns:
+        return line
+    while cells(line) > columns - 1:
+        line = line[: min(len(line) - 1, columns)]
+    return line + "…"

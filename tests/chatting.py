@@ -162,13 +162,6 @@ class Chat:
     def wait(self, until: Callable[[], bool], what: str) -> None:
         assert self._read_until(until), f"waited for {what}\n{self.screen()}"
 
-    def wait_for_keys(self) -> None:
-        """Until the program takes key by key, which a dumb terminal does not show."""
-        end = time.monotonic() + PATIENCE_S
-        while termios.tcgetattr(self._master)[3] & termios.ECHO:
-            assert time.monotonic() < end, self.screen()
-            select.select([], [], [], 0.005)
-
     def ended(self) -> int:
         """The exit code, waited for."""
         self._read_until(lambda: False, to_the_end=True)

@@ -46,6 +46,7 @@ def test_in_a_pipe_there_are_numbers_with_tabs_between(gptoss: Gptoss) -> None:
     )
 
 
+@pytest.mark.soak
 def test_on_a_terminal_it_is_a_table(home: Path) -> None:
     code, screen = on_terminal(process_environment(home), "bench", "tiny", *SHORT, "-d", "0")
     assert code == 0

@@ -84,6 +84,7 @@ def test_words_of_slots_are_trained_or_held_out_but_not_both() -> None:
             assert not set(trained) & set(apart)
 
 
+@pytest.mark.soak
 def test_no_held_out_question_is_among_ten_thousand_trained_ones() -> None:
     asked = {plain(each.conversation.messages[each.reply_from - 1].text) for each in sampled(10_000)}
     questions = [each for each in held_out(SEED) if each.kind == "plain"]

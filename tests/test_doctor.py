@@ -86,6 +86,7 @@ def test_a_library_that_ends_the_process(source: str, said: str, home: Path, tmp
     assert "Traceback" not in result.out
 
 
+@pytest.mark.soak
 def test_all_else_that_is_broken_is_told_at_once(gptoss: Gptoss, home: Path) -> None:
     gptoss("create", "mine", "-f", "-", stdin="FROM tiny\n")
     (manifest,) = (home / "models").glob("*/mine/*.json")

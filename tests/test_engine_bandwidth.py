@@ -23,6 +23,7 @@ def test_the_largest_cache_is_found(sizes: tuple[str, ...], expected: int, tmp_p
     assert bandwidth.cache_bytes(tmp_path) == expected
 
 
+@pytest.mark.soak
 def test_memory_is_read_at_the_speed_of_memory() -> None:
     """From a slow virtual machine to the fastest socket; a mistake in units is a factor of a thousand."""
     assert 5e8 < bandwidth.measured(1) < 2e12

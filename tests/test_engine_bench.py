@@ -55,6 +55,7 @@ def test_an_estimate_follows_the_line_of_what_was_measured() -> None:
     assert estimate_s(task, 3000, [speed(0, 50), speed(1000, 100)]) == pytest.approx(20 + 0.2)
 
 
+@pytest.mark.soak
 def test_every_depth_is_measured() -> None:
     task = Task(prompt=40, answer=6, repetitions=3, depths=(0, 900, 300))
     events = list(measure(TINY, task, Wanted(), threads=1, repack=False))

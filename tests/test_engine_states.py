@@ -144,6 +144,7 @@ def test_what_cannot_be_kept_takes_no_reply_with_it(tmp_path: Path) -> None:
             assert replies(engine)
 
 
+@pytest.mark.soak
 def test_a_state_that_is_longer_than_the_context_of_now_comes_back(random_model: Path, tmp_path: Path) -> None:
     def read(engine: LlamaEngine, ids: tuple[int, ...]) -> Timings:
         prompt, guide = Prompt(ids, marks=(len(ids),)), Guide((State(None, budget=0),), (Budget(1),))

@@ -110,6 +110,7 @@ def test_all_share_one_process_and_get_what_an_engine_here_would_give(engines: E
     assert tokens(second, 40)[0] == given
 
 
+@pytest.mark.soak
 def test_those_who_come_later_wait_and_are_told(engines: Engines, runtime: Path, random_model: Path) -> None:
     first, second = (engines(random_model).generate(Prompt(IDS), GREEDY) for _ in range(2))
     assert any(isinstance(each, Token) for each in first)
@@ -126,6 +127,7 @@ def test_those_who_come_later_wait_and_are_told(engines: Engines, runtime: Path,
             pass
 
 
+@pytest.mark.soak
 def test_what_was_read_is_kept_under_a_name_for_whoever_has_asked_last(
     engines: Engines, runtime: Path, tmp_path: Path
 ) -> None:
@@ -185,6 +187,7 @@ def test_a_process_that_is_killed_is_an_error_and_the_next_call_starts_another(e
     assert only.log.read_text() == ""  # neither what the last one left, nor that a reply was stopped
 
 
+@pytest.mark.soak
 def test_it_ends_when_nobody_uses_it(engines: Engines, runtime: Path) -> None:
     engine = engines(keep_alive=0.05)
     tokens(engine, 1)

@@ -127,6 +127,7 @@ def test_head_of_an_endless_answer_is_141(home: Path, random_model: Path) -> Non
     assert done.stderr == b""
 
 
+@pytest.mark.soak
 def test_an_answer_that_never_comes_is_6_with_the_limit(home: Path, random_model: Path) -> None:
     with started(home, "run", str(random_model), "--num-ctx", "256", "hello") as process:
         code, err = ended(process)

@@ -380,6 +380,26 @@ def test_on_a_full_disk_the_answer_goes_on_and_one_line_says_so(limit: int, home
     assert len([line for line in done.stderr.splitlines() if "saved" in line]) == 1, done.stderr
 
 
+READING = """
+import resource, signal, sys
+from gptoss_cli.history import History
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+history = History(__import__("pathlib").Path(sys.argv[1]))
+print(history.sessions()[0].title, end="", flush=True)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+history.change(history.sessions()[0].id, name="named")
+"""
+
+
+def test_what_cannot_be_written_can_be_read_and_later_written(history: History, path: Path) -> None:
+    begun(history)
+    history.close()
+    done = subprocess.run([sys.executable, "-c", READING, str(path)], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "hello"
+    assert history.find("last").name == "named"
+
+
 @pytest.mark.soak
 def test_a_thousand_turns_are_written_as_quickly_as_one(history: History) -> None:
     id = history.begin("tiny", {}).id

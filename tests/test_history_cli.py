@@ -45,7 +45,7 @@ def test_chats_are_listed_the_newest_first(gptoss: Gptoss, ids: tuple[str, str])
 def test_without_chats_there_is_nothing_and_no_file(gptoss: Gptoss, home: Path) -> None:
     assert (gptoss("history", "list").out, gptoss("history", "list", "--json").out) == ("", "[]\n")
     assert gptoss("history", "path").out == f"{home / 'sessions.db'}\n"
-    assert gptoss("history", "rm", "--all").code == 0
+    assert gptoss("history", "rm", "--all", "--yes").code == 0
     assert not home.exists()
 
 
@@ -167,7 +167,7 @@ def test_chats_are_forgotten(gptoss: Gptoss, ids: tuple[str, str]) -> None:
         f"removed {old}\ngptoss: no session none\n  gptoss history list shows what there is\n",
     )
     assert gptoss("history", "list", "-q").out == f"{new}\n"
-    assert gptoss("history", "rm", "--all").code == 0
+    assert gptoss("history", "rm", "--all", "--yes").code == 0
     assert gptoss("history", "list").out == ""
 
 
@@ -194,6 +194,7 @@ def test_on_a_terminal_it_asks_and_no_title_is_obeyed(home: Path, ids: tuple[str
         (("export", "last", "x.pdf"), 2, "unknown format pdf"),
         (("export", "last", "none/x.md"), 2, "no folder none to write x.md in"),
         (("search", ""), 2, "nothing to search for"),
+        (("rm", "--all"), 2, "--yes says that you mean it"),
         (("rm",), 2, "name the chats to forget, or --all of them"),
         (("rm", "x", "--all"), 2, "name the chats to forget, or --all of them"),
         (("list", "-n", "0"), 2, "is not in the range x>=1"),

@@ -3,6 +3,7 @@
 import ast
 import string
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gptoss_cli.language import CHINESE, translated
 PACKAGE = Path(language.__file__).parent
 
 
+@cache
 def trees() -> list[ast.Module]:
     return [ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py") if path.name != "language.py"]
 

@@ -22,6 +22,7 @@ def test_a_model_beyond_memory_is_refused_before_it_is_loaded(gptoss: Gptoss, tm
     assert "gpt-oss:20b; or --force" in refused.err
 
 
+@pytest.mark.soak
 def test_flags_that_place_a_model_leave_the_answer_alone(gptoss: Gptoss) -> None:
     plain = gptoss("run", "tiny", "hello").out
     assert plain

@@ -27,6 +27,7 @@ def test_run_says_size_place_and_fit_asks_pulls_and_goes_on(here: dict[str, str]
     assert "Hello! I am tiny" in seen
 
 
+@pytest.mark.soak
 def test_a_no_leaves_everything_and_says_what_to_type(here: dict[str, str], server: HubServer) -> None:
     code, seen = on_terminal(here, "run", "gpt-oss:20b", "hello", answers=[("Fetch it?", "n\n")])
     assert code == 3

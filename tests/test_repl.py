@@ -156,9 +156,23 @@ def test_a_chat_that_goes_on_has_its_turns_and_flags_go_first(tmp_path: Path, gp
         chat.key("ctrl-d")
         assert chat.ended() == 0
     assert len(json.loads(gptoss("history", "show", "last", "--json").out)["messages"]) > 1
-    with Chat(environment, "chat", "other", "--continue") as chat:
-        chat.wait_for("the chat that goes on has its own model")
-        assert chat.ended() == 2
+    (tmp_path / "Modelfile").write_text("FROM tiny")
+    assert gptoss("create", "other", "-f", str(tmp_path / "Modelfile")).code == 0
+    with Chat(environment, "chat", "other", "--continue", folder=tmp_path) as chat:
+        chat.wait_for("other · ")
+        chat.wait(lambda: chat.ready, "the first prompt")
+        chat.ask("hello")
+        chat.key("ctrl-d")
+        assert chat.ended() == 0
+    assert json.loads(gptoss("history", "list", "--json").out)[0]["model"] == "other"
+    gptoss("rm", "other", "--yes")
+    with Chat(environment, "chat", "--continue", folder=tmp_path) as chat:
+        chat.wait_for("goes on with another one")
+        assert chat.ended() == 3
+    with Chat(environment, "chat", "tiny", folder=tmp_path) as chat:
+        chat.wait(lambda: chat.ready, "the first prompt")
+        chat.ask("/resume last")
+        assert "other is not here any more; tiny goes on" in chat.screen()
 
 
 @pytest.mark.soak

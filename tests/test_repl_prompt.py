@@ -73,17 +73,12 @@ def test_ctrl_z_suspends_and_what_is_typed_is_there_afterwards(environment: dict
 
 def test_ctrl_c_on_a_dumb_terminal_clears_hints_and_leaves(environment: dict[str, str]) -> None:
     with Chat(environment | {"TERM": "dumb"}, "chat", "tiny", answers_cursor=False) as chat:
-        chat.wait_for(">>>")
-        chat.wait_for_keys()
+        chat.wait(lambda: chat.line() == ">>>", "the first prompt")
         chat.type("half")
         chat.wait_for(">>> half")
         chat.key("ctrl-c")
-        chat.wait(lambda: chat.line() == ">>>", "the next prompt")
-        chat.wait_for_keys()
-        chat.key("ctrl-c")
         chat.wait_for("Ctrl-D or /bye leaves")
         chat.wait(lambda: chat.line() == ">>>", "the prompt below the hint")
-        chat.wait_for_keys()
         chat.key("ctrl-c")
         assert chat.ended() == 0
         assert b"\x1b" not in chat.raw

@@ -108,16 +108,24 @@ def test_what_is_there_already_is_replaced_only_when_the_user_agrees(chat: Chat,
             assert "saved as mine" in chat.ask(command)
         for key, said in (("n", f"{name} is as it was"), ("y", "")):
             chat.type(command + "\r")
-            chat.wait_for_typed(f"{name} is there already. Replace it? (y/n)")
-            chat.type(key)
+            chat.wait_for_typed(f"{name} is there already. Replace it? (y/N)")
+            chat.type(key + "\r")
             chat.wait(lambda: chat.ready, "the prompt")
             assert said in chat.screen()
             if name == "a.md":
                 assert ((tmp_path / name).read_text() == "mine") == (key == "n")
-    chat.type("/export a.md\r")
-    chat.wait_for_typed("(y/n)")
-    chat.key("ctrl-c")
+    (tmp_path / "a.md").write_text("mine")
+    for keys in ("\x03", "\x04", "\r", "/bye\r", "\x1b[200~yes\rmore\x1b[201~\r"):
+        chat.type("/export a.md\r")
+        chat.wait_for_typed("(y/N)")
+        chat.type(keys)
+        chat.wait(lambda: chat.ready, "the prompt")
+    chat.type("/export a.md\ry\ry\r")  # typed ahead: no answer to what was not asked yet
+    chat.wait_for_typed("(y/N)")
+    chat.key("enter")
     chat.wait(lambda: chat.ready, "the prompt")
+    assert (tmp_path / "a.md").read_text() == "mine"
+    assert "a bug" not in chat.screen()
 
 
 def test_turns_are_left_out_after_the_line_that_says_so(chat: Chat) -> None:

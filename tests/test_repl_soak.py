@@ -206,12 +206,15 @@ def test_a_terminal_that_does_not_tell_its_cursor_gets_no_warning(environment: d
 
 def test_a_dumb_terminal_gets_text_and_no_sequences(environment: dict[str, str]) -> None:
     with Chat(environment | {"TERM": "dumb"}, "chat", "tiny", "--temperature", "0", answers_cursor=False) as chat:
-        chat.wait_for(">>>")
-        chat.wait_for_keys()
-        chat.type("hello\r")
+        chat.wait(lambda: chat.line() == ">>>", "the first prompt")
+        chat.type("heko\x7f\x7flo\r")
         chat.wait_for(HELLO)
         chat.wait(lambda: chat.line() == ">>>", "the next prompt")
-        chat.wait_for_keys()
+        chat.type('"""one\rtwo\\\rthree"""\r')
+        chat.wait(lambda: chat.line() == ">>>", "the next prompt")
+        chat.type("/raw\r")
+        chat.wait_for("<|message|>one\ntwo\nthree<|end|>")
+        chat.wait(lambda: chat.line() == ">>>", "the next prompt")
         chat.key("ctrl-d")
         assert chat.ended() == 0
         assert b"\x1b" not in chat.raw

@@ -128,6 +128,7 @@ def test_two_writers_and_a_reader_see_whole_manifests_only(tmp_path: Path) -> No
     assert names(Store(tmp_path)) == [*(f"a{n}" for n in range(5)), *(f"b{n}" for n in range(5)), "shared"]
 
 
+@pytest.mark.soak
 def test_a_writer_that_is_killed_leaves_the_old_or_the_new(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put(manifest("shared"))

@@ -1,12 +1,13 @@
 """What goes to which stream, as a terminal and as a pipe see it."""
 
 import io
+import re
 from collections.abc import Iterable
 
 import pytest
 
 from gptoss_cli.messages import Channel, Delta, Done, End, Event, Message, Notice, Progress, ReplyTimings, Role, Usage
-from gptoss_cli.terminal import Screen, Shown, Viewer, safe
+from gptoss_cli.terminal import Screen, Shown, Viewer, cells, safe
 
 DONE = Done("stop", Usage(5, 5, 0, 0, 2, 3), ReplyTimings(0.1, 0.2, 0.3, 0.4))
 
@@ -149,7 +150,18 @@ def test_a_preamble_is_for_the_terminal_and_not_for_the_pipe() -> None:
         *reply(),
     ]
     assert shown(preamble) == ("Hi\n", "gptoss: something\n")
-    assert "First I look." in shown(preamble, err=True)[1]
+    assert "First I look.\n" in shown(preamble, err=True, environment={"NO_COLOR": "1"})[1]
+
+
+def test_thoughts_are_broken_between_words_on_a_terminal_and_nowhere_in_a_pipe() -> None:
+    text = "A thought of words, 然後是中文的想法，也要斷行。" * 9 + "https://example.org/" + "x" * 100
+    thoughts = [Delta(Channel.ANALYSIS, piece) for piece in re.findall(r".{1,7}", text)]
+    err = shown([*thoughts, *reply()[1:]], err=True, thinking="show", environment={"NO_COLOR": "1", "COLUMNS": ""})[1]
+    lines = err.split("\n◇" if "◇" in err else "\n*")[0].replace("\r\x1b[K", "").split("\n")
+    assert max(map(cells, lines[:-1])) <= 80
+    assert "".join(lines).replace(" ", "") == (text + "hm").replace(" ", "")
+    assert not [line for line in lines if line[:1] in "，。,"]
+    assert text + "hm" in shown([*thoughts, *reply()[1:]], thinking="show")[1]
 
 
 def test_an_interruption_leaves_what_was_said_and_ends_the_line() -> None:

@@ -118,3 +118,13 @@ def test_without_wrapping_lines_are_as_long_as_they_are() -> None:
     made.feed("one two three four five six seven")
     made.finish()
     assert terminal.lines() == ["one two three four f", "ive six seven"]
+
+
+def test_a_word_longer_than_the_screen_is_whole_while_it_grows_and_at_the_end() -> None:
+    terminal = Terminal(20, 10)
+    page = drawn("Call `to=functions.get_weather`. 天氣\n\n    code = 'much longer than a row of it'", terminal)
+    for _ in range(2):
+        shown = "".join(terminal.lines()).replace(" ", "")
+        assert "to=functions.get_weather.天氣" in shown
+        assert "code='muchlongerthanarowofit'" in shown
+        page.finish()

@@ -12,7 +12,7 @@ import typer
 from gptoss_cli.cli import offer, output, prompts
 from gptoss_cli.cli.asking import can_ask
 from gptoss_cli.config import Places, Settings, read_file
-from gptoss_cli.errors import BadInput, SessionNotFound
+from gptoss_cli.errors import BadInput, ModelNotFound, SessionNotFound
 from gptoss_cli.history import History, Saved
 from gptoss_cli.library import Library
 from gptoss_cli.library.model import Model
@@ -39,7 +39,7 @@ def chat(
     verbose: Annotated[bool, typer.Option("--verbose", help="Statistics after each answer.")] = False,
     no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this chat.")] = False,
 ) -> None:
-    """Talk to a model: MODEL, or the default. Answers stream; /? in the chat lists its commands.
+    """Talk to a model: MODEL, or the default; a chat that goes on has its own. /? in the chat lists its commands.
 
     Every turn is saved as it streams; gptoss history lists what was saved.
     """
@@ -52,19 +52,22 @@ def chat(
     places = Places.of(os.environ)
     history = History(places.sessions)
     saved = _saved(history, last, resume)
-    if saved is not None and model is not None:
-        raise BadInput(f"the chat that goes on has its own model; leave {model} out", hint="/load changes it later")
     here = Opened(places, screen, flags, saves=not no_save)
     view = {"markdown": markdown == "auto", "verbose": verbose} | ({"thinking": "show"} if show_thinking else {})
     here.talk(
-        here.model(saved.model if saved else model), view, history, saved, prompts.system_text(system), file or []
+        here.going_on(saved, model) if saved else here.model(model),
+        view,
+        history,
+        saved,
+        prompts.system_text(system),
+        file or [],
     )
 
 
 def _saved(history: History, last: bool, resume: str | None) -> Saved | None:
     if last and resume:
         raise BadInput("--continue and --resume exclude each other")
-    if resume:
+    if resume is not None:
         return history.find(resume)
     if not last:
         return None
@@ -92,6 +95,7 @@ class Opened:
         self._file = read_file(places.config_file)
         self._general = Settings.resolve(flags={}, environment=os.environ, preset={}, file=self._file)
         self._saves = saves and self._general.save
+        self._chosen = False
 
     def talk(
         self,
@@ -108,6 +112,7 @@ class Opened:
         """
         from gptoss_cli import repl  # 0.1 s, most of it prompt_toolkit
         from gptoss_cli.repl import talk as talking
+        from gptoss_cli.repl.replay import replay
 
         talk = talking.Talk(
             self._library,
@@ -123,16 +128,26 @@ class Opened:
             system,
             self._cpu_moe,
             self._force,
+            self._chosen,
         )
         with closing(talk), closing(history):
             if saved is not None:
                 talk.resume(saved)
-                talk.replay()
+                replay(talk)
             for path in files:
                 talk.attach(path)
             if model.notice:
                 self._screen.say(model.notice)
             repl.Repl(talk, self._places.inputs).run()
+
+    def going_on(self, saved: Saved, other: str | None) -> Model:
+        """The model of a chat that goes on, or the `other` one that the user wants for it. Raises as `model`."""
+        self._chosen = other is not None
+        try:
+            return self.model(other or saved.model)
+        except ModelNotFound as error:
+            hint = f"gptoss chat MODEL --resume {saved.id} goes on with another one"
+            raise ModelNotFound(str(error), hint=hint) from error
 
     def model(self, name: str | None) -> Model:
         """The model `name`, or the default; what is not here is offered. Raises as Library.find and pull."""

@@ -22,6 +22,7 @@ from gptoss_cli.history.export import FORMATS, exported, saved_object, session_o
 from gptoss_cli.language import translated
 from gptoss_cli.terminal import Screen
 from gptoss_cli.terminal.page import Page
+from gptoss_cli.units import clipped
 
 history = typer.Typer(name="history", help="The saved chats.", no_args_is_help=True, rich_markup_mode=None)
 Session = Annotated[str, typer.Argument(metavar="ID|NAME", hidden=True)]
@@ -123,6 +124,8 @@ def remove(
     """Forget chats; what was said in them is overwritten on the disk."""
     if bool(sessions) == all_of_them:
         raise BadInput("name the chats to forget, or --all of them", hint="gptoss history list shows what there is")
+    if all_of_them and not yes and not can_ask():
+        raise BadInput("--all forgets every chat", hint="--yes says that you mean it")
     with _opened() as opened:
         meant, failures = _meant(opened, sessions)
         if yes or not can_ask() or not meant or _agreed(meant):
@@ -202,15 +205,7 @@ def _print_table(titles: Iterable[str], rows: Sequence[tuple[str, ...]]) -> None
     plain = not sys.stdout.isatty()
     lines = terminal.table([translated(each) for each in titles], rows, plain=plain)
     columns = Screen(sys.stdout, sys.stderr, os.environ).size()[0]
-    print_lines(*(lines if plain else (_clipped(terminal.safe(line), columns) for line in lines)))
-
-
-def _clipped(line: str, columns: int) -> str:
-    if terminal.cells(line) <= columns:
-        return line
-    while terminal.cells(line) > columns - 1:
-        line = line[: min(len(line) - 1, columns)]
-    return line + "…"
+    print_lines(*(lines if plain else (clipped(terminal.safe(line), columns) for line in lines)))
 
 
 def _say(text: str) -> None:

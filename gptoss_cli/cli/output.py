@@ -68,7 +68,7 @@ def statistics(shown: Shown) -> list[str]:
     restored = f" ({usage.prompt_restored} restored)" if usage.prompt_restored else ""
     lines = [
         f"load      {timings.load_s:.2f} s",
-        f"first     token after {timings.first_token_s:.2f} s",
+        f"first     {timings.first_token_s:.2f} s to the first token",
         f"prompt    {usage.prompt_evaluated} tokens new, {usage.prompt_reused} cached{restored}, "
         f"{_rate(usage.prompt_evaluated, timings.prompt_s)}",
     ]

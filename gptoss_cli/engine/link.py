@@ -209,10 +209,23 @@ def private_folder(folder: Path) -> None:
 
 
 def read_key(folder: Path) -> bytes:
-    """The key of the processes in `folder`, made if there is none yet; both sides of a connection must know it."""
+    """The key of the processes in `folder`, made if there is none yet; both sides of a connection must know it.
+
+    Raises EngineError when it cannot be written, on a full disk say.
+    """
     path = folder / "key"
     with suppress(FileNotFoundError):
         return path.read_bytes()
+    try:
+        return _made_key(path)
+    except OSError as error:
+        raise EngineError(
+            f"{path} cannot be written: {error.strerror}", hint="--keep-alive 0 runs the model without it"
+        ) from error
+
+
+def _made_key(path: Path) -> bytes:
+    folder = path.parent
     own = folder / f"key.{os.getpid()}.{threading.get_ident()}"
     descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -35,6 +35,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._can_write = True
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -44,12 +45,14 @@ class Database:
                 with _empty() as nothing:
                     yield nothing
             else:
-                yield self._opened()
+                yield self._opened_to_read()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it, or nothing when something is raised."""
         with self._told():
+            if not self._can_write:  # it may be possible by now
+                self.close()
             database = self._opened()
             database.execute("BEGIN IMMEDIATE")
             try:
@@ -67,7 +70,20 @@ class Database:
     def close(self) -> None:
         if self._connection:
             self._connection.close()
-        self._connection = None
+        self._connection, self._can_write = None, True
+
+    def _opened_to_read(self) -> sqlite3.Connection:
+        """The file also where nothing can be written: not even the files that SQLite needs beside it."""
+        try:
+            return self._opened()
+        except (sqlite3.OperationalError, OSError):
+            address = self._path.absolute().as_uri()
+            for mode in ("mode=ro", "immutable=1"):  # sqlite.org/wal.html, "Read-Only Databases"
+                with suppress(sqlite3.OperationalError):
+                    self._connection = _connected_to_read(f"{address}?{mode}")
+                    self._can_write = False
+                    return self._connection
+            raise
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -96,6 +112,8 @@ class Database:
                 return NetworkError(f"{self._path} cannot be written: the disk is full")
             case "SQLITE_BUSY":
                 return GptossError(f"another gptoss has kept {self._path} for {BUSY_S:.0f} s", hint="try again")
+            case "SQLITE_READONLY" | "SQLITE_CANTOPEN" if not os.access(self._path.parent, os.W_OK):
+                return GptossError(f"{self._path} cannot be written: {self._path.parent} is read-only")
             case _:
                 return GptossError(f"{self._path}: {error}")
 
@@ -122,6 +140,18 @@ def _connected(path: str) -> sqlite3.Connection:
         for pragma in ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"):
             database.execute(f"PRAGMA {pragma}")
         _migrate(database, path)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _connected_to_read(address: str) -> sqlite3.Connection:
+    """Raises what SQLite raises."""
+    database = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
+    try:
+        database.row_factory = sqlite3.Row
+        database.execute("SELECT 1 FROM session LIMIT 1")
     except BaseException:
         database.close()
         raise

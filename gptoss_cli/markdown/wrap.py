@@ -33,7 +33,7 @@ def _ranges(text: str, width: int, hard: bool) -> Iterator[tuple[int, int]]:
     """Where the lines of `text` begin and end; blanks at a break belong to no line."""
     start = end = 0  # of the line that is being filled
     used = blank = 0  # cells of it, and of the blanks behind it
-    for word_start, word_end in _units(text):
+    for word_start, word_end in units(text):
         word = text[word_start:word_end]
         if word == "\n":
             yield start, end
@@ -71,7 +71,7 @@ def _fitting(word: str, width: int) -> int:
     return length
 
 
-def _units(text: str) -> Iterator[tuple[int, int]]:
+def units(text: str) -> Iterator[tuple[int, int]]:
     """The stretches of `text` inside which no line is broken: newlines, blanks, words, single wide characters."""
     for found in PARTS.finditer(text):
         if found[0].isascii() or found[0].isspace():

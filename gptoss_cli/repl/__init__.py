@@ -12,6 +12,7 @@ from gptoss_cli.markdown.styled import Span, plain
 from gptoss_cli.markdown.wrap import wrap
 from gptoss_cli.repl import keyboard
 from gptoss_cli.repl.completion import SlashCompleter, Words
+from gptoss_cli.repl.lines import Lines
 from gptoss_cli.repl.mentions import mentions
 from gptoss_cli.repl.prompt import Prompt
 from gptoss_cli.repl.quotes import unquoted
@@ -47,14 +48,19 @@ class Repl:
         self._talk = talk
         after: dict[str, Words] = {each.name: self._words(each) for each in COMMANDS}
         files = frozenset(each.name for each in COMMANDS if each.takes_file)
-        self._prompt = Prompt(
-            history_file,
-            SlashCompleter(lambda: after, files),
-            talk.bar,
-            talk.screen.complain,
-            colour=talk.screen.colour,
-            placeholder=translated("Send a message (/? for help)"),
-            hint=translated("Ctrl-D or /bye leaves; Ctrl-C once more, too"),
+        hint = translated("Ctrl-D or /bye leaves; Ctrl-C once more, too")
+        self._prompt = (
+            Prompt(
+                history_file,
+                SlashCompleter(lambda: after, files),
+                talk.bar,
+                talk.screen.complain,
+                colour=talk.screen.colour,
+                placeholder=translated("Send a message (/? for help)"),
+                hint=hint,
+            )
+            if talk.screen.renders
+            else Lines(history_file, hint)
         )
         talk.redraw = self._prompt.redraw
         talk.agreed = self._prompt.agreed

@@ -77,7 +77,8 @@ def edited(text: str) -> str:
         except (OSError, ValueError) as error:
             raise BadInput(f"the editor {editor} cannot be started: {error}", hint="set EDITOR") from None
         if code:
-            raise BadInput(f"the editor {editor} ended with {code}; nothing is changed")
+            how = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
+            raise BadInput(f"the editor {editor} {how}; nothing is changed")
         try:
             return path.read_text(encoding="utf-8", errors="replace").rstrip("\n")
         except OSError as error:

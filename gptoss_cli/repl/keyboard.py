@@ -5,7 +5,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ def silent_keys(screen: Screen) -> Iterator[None]:
 
     Enter comes as Enter and a paste as a paste, as they do at the prompt.
     """
-    with _changed_terminal(_silent):
+    with _changed_terminal(_silent) if screen.renders else nullcontext():
         try:
             _write(screen, PASTES)
             yield
@@ -67,6 +67,14 @@ def typed_before(keys: "Input") -> Iterator[None]:
         if is_terminal:
             _feed(keys, _waiting(sys.stdin.fileno()).replace(b"\n", b"\r").replace(b"\0", b"\x04"))
         yield
+
+
+def forget_typed() -> None:
+    """Drop what was typed and nobody has read."""
+    with suppress(ImportError, OSError, ValueError):
+        import termios
+
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 Attributes = list[Any]  # as termios.tcgetattr has them: flags of input, output, control, lines, and more

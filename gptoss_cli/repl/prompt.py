@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import create_app_session
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.application.run_in_terminal import in_terminal, run_in_terminal
 from prompt_toolkit.buffer import Buffer
@@ -20,13 +18,11 @@ from prompt_toolkit.completion import Completer
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output.color_depth import ColorDepth
-from prompt_toolkit.output.plain_text import PlainTextOutput
-from prompt_toolkit.shortcuts import confirm
 from prompt_toolkit.styles import Style
-from prompt_toolkit.utils import is_dumb_terminal
 
 from gptoss_cli.errors import GptossError
 from gptoss_cli.repl import clipboard, keyboard
@@ -50,10 +46,6 @@ class _Terminated(Exception):
     """SIGTERM came while the user was asked."""
 
 
-class _Interrupted(Exception):
-    """Ctrl-C on a dumb terminal, where prompt_toolkit's own keys go before ours."""
-
-
 class Prompt:
     """The line editor. bar: the text of the last row, asked for at every redraw."""
 
@@ -74,26 +66,23 @@ class Prompt:
         self._complain, self._hint = complain, hint
         self._is_first, self._in_editor = True, False
         self.history = InputHistory(history_file, self.expanded)
-        # a dumb terminal would obey nothing that is written to set up another one
-        with create_app_session(output=PlainTextOutput(sys.stdout)) if is_dumb_terminal() else nullcontext():
-            self._session: PromptSession[str] = PromptSession(
-                FormattedText([("class:prompt", ">>> ")]),
-                multiline=True,
-                prompt_continuation=lambda width, _number, _soft: "... ".rjust(width),
-                history=self.history,
-                completer=completer,
-                complete_while_typing=False,
-                key_bindings=self._keys(),
-                bottom_toolbar=lambda: [("class:bottom-toolbar", visible(bar()))],
-                placeholder=lambda: [] if is_searching() or get_app().is_done else [("class:placeholder", placeholder)],
-                style=STYLE,
-                color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
-                input_processors=[VisibleProcessor()],
-                enable_open_in_editor=False,
-                enable_suspend=True,
-                interrupt_exception=_Interrupted,
-                reserve_space_for_menu=4,
-            )
+        self._session: PromptSession[str] = PromptSession(
+            FormattedText([("class:prompt", ">>> ")]),
+            multiline=True,
+            prompt_continuation=lambda width, _number, _soft: "... ".rjust(width),
+            history=self.history,
+            completer=completer,
+            complete_while_typing=False,
+            key_bindings=self._keys(),
+            bottom_toolbar=lambda: [("class:bottom-toolbar", visible(bar()))],
+            placeholder=lambda: [] if is_searching() or get_app().is_done else [("class:placeholder", placeholder)],
+            style=STYLE,
+            color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
+            input_processors=[VisibleProcessor()],
+            enable_open_in_editor=False,
+            enable_suspend=True,
+            reserve_space_for_menu=4,
+        )
         # a terminal that does not say where its cursor is has no bar below; it needs no warning in every chat
         self._session.app.renderer.cpr_not_supported_callback = lambda: None
 
@@ -126,16 +115,9 @@ class Prompt:
             self._chips.clear()
 
     def _asked(self, text: str) -> str:
-        while True:
-            try:
-                typed = self.expanded(self._session.prompt(default=text, pre_run=self._listen))
-            except _Interrupted:
-                text = ""
-                if not self._session.default_buffer.text and self._is_second_interrupt():
-                    raise EOFError from None
-                continue
-            # what is not UTF-8 comes as halves of surrogates, which nobody could write or read
-            return typed.encode(errors="surrogateescape").decode(errors="replace")
+        typed = self.expanded(self._session.prompt(default=text, pre_run=self._listen))
+        # what is not UTF-8 comes as halves of surrogates, which nobody could write or read
+        return typed.encode(errors="surrogateescape").decode(errors="replace")
 
     def _is_second_interrupt(self) -> bool:
         """Whether Ctrl-C came twice in an empty prompt; the first is answered with the hint."""
@@ -143,16 +125,22 @@ class Prompt:
         if now - self._interrupted_at < TWICE_WITHIN_S:
             return True
         self._interrupted_at = now
-        if self._session.app.is_running:
-            run_in_terminal(lambda: print(self._hint))
-        else:
-            print(self._hint)
+        run_in_terminal(lambda: print(self._hint))
         return False
 
     def agreed(self, question: str) -> bool:
-        """The user's y or n. Raises KeyboardInterrupt on Ctrl-C."""
-        with create_app_session(output=self._session.output):
-            return confirm(question, " (y/n) ")
+        """Whether the user answers with y and Enter; what was typed or pasted before is no answer, and is dropped.
+
+        Raises KeyboardInterrupt on Ctrl-C.
+        """
+        keys = self._session.app.input
+        keyboard.forget_typed()
+        clear_typeahead(keys)
+        asking: PromptSession[str] = PromptSession(f"{question} (y/N) ", input=keys, output=self._session.output)
+        try:
+            return asking.prompt().strip().lower() in ("y", "yes")
+        except EOFError:
+            return False
 
     def _listen(self) -> None:
         """An exception out of a signal handler would leave the terminal as the prompt needs it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gptoss_cli.attachment import attachment, text_file
 from gptoss_cli.config import Settings
-from gptoss_cli.errors import BadInput, GptossError
+from gptoss_cli.errors import BadInput, GptossError, ModelNotFound
 from gptoss_cli.history import History, Saved
 from gptoss_cli.history.export import is_shown
 from gptoss_cli.history.journal import Journal
@@ -27,7 +27,6 @@ from gptoss_cli.terminal import Screen, Shown, Viewer
 from gptoss_cli.terminal.page import Page
 
 Resolve = Callable[[Model], Settings]
-REPLAYED = 4  # messages
 
 Statistics = Callable[[Shown], list[str]]
 
@@ -58,6 +57,7 @@ class Talk:
     system: str | None = None  # given by the user, in place of the preset's
     cpu_moe: int | None = None  # as Library.open has them
     force: bool = False
+    is_chosen: bool = False  # the user has named the model; a saved chat goes on with it, whatever it had
     redraw: Callable[[], None] = lambda: None  # what the prompt shows of this chat has changed
     agreed: Callable[[str], bool] = lambda _question: False  # what the user says to yes or no
 
@@ -142,16 +142,17 @@ class Talk:
         )
 
     def resume(self, saved: Saved) -> None:
-        """Go on with a saved session, with the model that it had; flags go before the options it had.
+        """Go on with a saved session; flags go before the options it had.
 
-        Raises ModelNotFound when the model is not here, GptossError when the session cannot be read.
+        With the model that it had, unless another was asked for; where that is not here any more, the present one goes
+        on. Raises GptossError when the session cannot be read.
         """
         turns = self.history.turns(saved.id)
         recorder = Journal(self.history, saved.id) if self.saves else None
-        if saved.model != self._model_reference():
-            self._switch(self.library.find(saved.model))
-        else:
+        if (model := self._model_of(saved)) is None:
             self.new()
+        else:
+            self._switch(model)
         settings = saved.settings
         flags = {name for name, origin in self._settings_of_model.origin.items() if origin.startswith("--")}
         before = _mapping(settings.get("options"))
@@ -166,23 +167,24 @@ class Talk:
             turns=[turn.messages for turn in turns],
             recorder=recorder,
         )
-        self.saved = saved if self.saves else None
+        self.saved, self.is_chosen = (saved if self.saves else None), False
+        if self.saves and saved.model != self._model_reference():
+            try:
+                self.history.change(saved.id, model=self._model_reference())
+            except GptossError as error:
+                self._not_saved(error)
 
-    def replay(self) -> None:
-        """Show the last turns of a chat that goes on."""
-        for message in self.messages()[-REPLAYED:]:
-            if message.role is Role.USER:
-                first, *others = message.text.split("\n")
-                self.screen.tell("\n".join([f">>> {first}", *(f"... {line}" for line in others)]))
-            elif (page := self._page()) is not None:
-                page.feed(message.text)
-                page.finish()
-            else:
-                self.screen.tell(message.text)
-            if not message.complete:
-                self.screen.say(translated("this answer was interrupted; /continue goes on with it"))
-        if self.session.is_unanswered:
-            self.screen.say(translated("the last message has no answer; /retry asks again"))
+    def _model_of(self, saved: Saved) -> Model | None:
+        """The model to load for it; None: the one that is loaded."""
+        if saved.model == self._model_reference() or self.is_chosen:
+            return None
+        try:
+            return self.library.find(saved.model)
+        except ModelNotFound:
+            self.screen.say(
+                translated("{model} is not here any more; {other} goes on", model=saved.model, other=self.model.name)
+            )
+            return None
 
     def attach(self, path: Path) -> int:
         """The text file at `path` goes along with the next message; how many lines it has. Raises BadInput."""
@@ -234,7 +236,7 @@ class Talk:
         view = Viewer(
             self.screen,
             thinking=self.view.thinking,
-            page=self._page(),
+            page=self.page(),
             started=time.monotonic(),
         )
         self.shown = view.shown
@@ -254,7 +256,8 @@ class Talk:
             for line in self.statistics(view.shown):
                 self.screen.dim(f"{line}\n")
 
-    def _page(self) -> Page | None:
+    def page(self) -> Page | None:
+        """Where an answer is drawn; None: it is written as it is."""
         if not self.view.markdown or not self.screen.renders:
             return None
         return Page(self.screen.out, self.screen.size, colour=self.screen.out_colour, wrap=self.view.wordwrap)
@@ -299,6 +302,8 @@ class Talk:
         except GptossError as error:
             self._not_saved(error)
         else:
+            if self.unsaved:
+                self.screen.say(translated("saved again, with all that was said in between"))
             self.unsaved = ""
 
     def _not_saved(self, error: GptossError) -> None:

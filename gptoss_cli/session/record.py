@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gptoss_cli.errors import GptossError
+from gptoss_cli.language import translated
 from gptoss_cli.messages import Message, Notice
 
 
@@ -68,6 +69,6 @@ class Record:
             told += [] if self._failed else [f"not saved: {error}"]
             self._failed, self._written = True, min(first, self._written)
         else:
-            told += ["saved again, with all that was said in between"] if self._failed else []
+            told += [translated("saved again, with all that was said in between")] if self._failed else []
             self._failed = False
         return [Notice(text) for text in told if text]

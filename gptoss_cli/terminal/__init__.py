@@ -13,6 +13,7 @@ from gptoss_cli.language import translated
 from gptoss_cli.markdown.styled import Span, plain
 from gptoss_cli.markdown.wrap import wrap
 from gptoss_cli.messages import Channel, Delta, Done, Event, Message, Notice, Progress
+from gptoss_cli.terminal.flow import Flow
 from gptoss_cli.terminal.page import Page
 from gptoss_cli.terminal.text import safe as safe
 from gptoss_cli.units import cells as cells
@@ -138,6 +139,8 @@ class Screen:
         return first + "\n  ".join(map(plain, wrap([Span(line.strip())], columns - 2)))
 
     def dim(self, text: str) -> None:
+        if not text:
+            return
         text = safe(text) if self.err_is_terminal else text
         self.err.write(f"{DIM}{text}{PLAIN}" if self.colour else text)
         self.err.flush()
@@ -199,6 +202,7 @@ class Viewer:
         self._show_answer = show_answer
         self._page = page
         self._line = _LiveLine(screen)
+        self._flow = Flow(lambda: screen.size()[0])
         self._started = time.monotonic() if started is None else started
         self._message = ""  # of the final channel, as far as it streamed
         self._aside = False  # stderr stands inside a line
@@ -285,20 +289,23 @@ class Viewer:
             self.shown.thinking_at = self._now()
         self.shown.thinking += text
         if self._thinking == "show":
-            self._line.clear()
-            self._screen.dim(text)
-            self._aside = not text.endswith("\n")
+            self._write_aside(text)
         elif self._thinking == "line":
             self._line.thinking(self._now() - self.shown.thinking_at)
 
     def _remark(self, text: str) -> None:
         """A preamble is meant for the user, and it is not the answer."""
         if self._screen.live:
-            self._line.clear()
-            self._screen.dim(text)
-            self._aside = not text.endswith("\n")
+            self._write_aside(text)
+
+    def _write_aside(self, text: str) -> None:
+        self._line.clear()
+        self._screen.dim(self._flow.feed(safe(text)) if self._screen.live else text)
+        self._aside = not text.endswith("\n")
 
     def _end_aside(self) -> None:
+        if rest := self._flow.end():
+            self._screen.dim(rest)
         if self._aside:
             self._screen.err.write("\n")
             self._screen.err.flush()
@@ -309,7 +316,7 @@ class Viewer:
             if len(message.text) > len(self._message):  # it had no channel until the reply was over
                 self._answer(message.text[len(self._message) :])
             self._message = ""
-        elif message.channel is Channel.ANALYSIS and self._aside:
+        elif message.channel in (Channel.ANALYSIS, Channel.COMMENTARY):
             self._end_aside()
 
 

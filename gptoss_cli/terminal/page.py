@@ -56,7 +56,7 @@ class Page:
         settled = self._growing.settled()
         if final:
             settled += self._growing.close()
-        tail = [] if final else [_clipped(line, self._columns) for line in self._growing.tail()]
+        tail = [] if final else [row for line in self._growing.tail() for row in _rows(line, self._columns)]
         tail = tail[-max(1, self._rows - 1) :]
         live = [sgr(line, colour=self._colour) for line in tail]
         if settled or up is not None:
@@ -123,16 +123,22 @@ def _attributes(style: Style) -> tuple[bool, ...]:
     return style.bold, style.dim, style.italic, style.underline, style.strike
 
 
-def _clipped(line: Line, columns: int) -> Line:
-    """As much of `line` as one row holds: while a block grows, no line of it may take two."""
-    clipped, room = [], columns
+def _rows(line: Line, columns: int) -> list[Line]:
+    """`line` as rows of the screen: while a block grows, no line of it may take two, or it could not be redrawn."""
+    rows: list[list[Span]] = [[]]
+    room = columns
     for span in line:
         text = safe(span.text).expandtabs(8)
         while cells(text) > room:
-            text = text[: max(0, min(len(text) - 1, room))]
-        clipped.append(Span(text, span.style))
+            length = min(len(text), room)
+            while cells(text[:length]) > room:
+                length -= 1
+            rows[-1].append(Span(text[:length], span.style))
+            rows.append([])
+            text, room = text[length:], columns
+        rows[-1].append(Span(text, span.style))
         room -= cells(text)
-    return tuple(clipped)
+    return [tuple(row) for row in rows]
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> int:

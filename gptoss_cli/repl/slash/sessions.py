@@ -12,8 +12,11 @@ from gptoss_cli.history.export import FORMATS, exported, is_shown
 from gptoss_cli.language import translated
 from gptoss_cli.modelfile import Command as Instruction
 from gptoss_cli.modelfile import Modelfile
+from gptoss_cli.repl.replay import replay
 from gptoss_cli.repl.slash import Command, Leave, no_more
 from gptoss_cli.repl.talk import Talk
+from gptoss_cli.terminal import safe
+from gptoss_cli.units import clipped
 
 MOST_LISTED = 20
 
@@ -55,10 +58,13 @@ def _as_modelfile(talk: Talk) -> Modelfile:
     return Modelfile(tuple(commands))
 
 
-def _clear(talk: Talk, text: str) -> None:
-    no_more(text, "/clear")
-    talk.new()
-    talk.screen.say(translated("a new conversation; the model remembers nothing of the old one"))
+def _new(command: str) -> Callable[[Talk, str], None]:
+    def run(talk: Talk, text: str) -> None:
+        no_more(text, command)
+        talk.new()
+        talk.screen.say(translated("a new conversation; the model remembers nothing of the old one"))
+
+    return run
 
 
 def _saved(talk: Talk) -> Saved:
@@ -78,7 +84,8 @@ def _sessions(talk: Talk, text: str) -> None:
     for each in sessions[:MOST_LISTED]:
         mark = "*" if current and each.id == current.id else " "
         called = f"{each.name}: {each.title}" if each.name else each.title
-        talk.screen.tell(f"{mark} {each.id}  {each.changed[:16].replace('T', ' ')}  {each.model}  {called}")
+        line = f"{mark} {each.id}  {each.changed[:16].replace('T', ' ')}  {each.model}  {called}"
+        talk.screen.tell(clipped(safe(line), talk.screen.size()[0]))
     if len(sessions) > MOST_LISTED:
         talk.screen.say(translated("{count} older ones: gptoss history list", count=len(sessions) - MOST_LISTED))
     elif not sessions:
@@ -90,7 +97,7 @@ def _resume(talk: Talk, text: str) -> None:
         raise BadInput("/resume needs an id or a name", hint="/sessions lists them")
     saved = talk.history.find(text)
     talk.resume(saved)
-    talk.replay()
+    replay(talk)
     talk.screen.say(translated("goes on with {id}: {title}", id=saved.id, title=saved.name or saved.title[:60]))
     talk.loading.start()
 
@@ -153,8 +160,8 @@ def _session_ids(talk: Talk, given: Sequence[str]) -> Iterable[str]:
 COMMANDS = (
     Command("/load", "/load MODEL", "talk to another model, from the beginning", _load, _model_names),
     Command("/save", "/save NAME", "make a model of the settings and what was said", _save, _model_names),
-    Command("/new", "/new", "begin a new conversation; this one stays saved", _clear),
-    Command("/clear", "/clear", "the same", _clear),
+    Command("/new", "/new", "begin a new conversation; this one stays saved", _new("/new")),
+    Command("/clear", "/clear", "the same", _new("/clear")),
     Command("/sessions", "/sessions", "the conversations that are saved", _sessions),
     Command("/resume", "/resume ID|NAME", "go on with one of them", _resume, _session_ids),
     Command("/name", "/name TEXT", "give this conversation a name", _name),

@@ -1,5 +1,6 @@
 """/set and /show: what can be changed and looked at in a chat."""
 
+import json
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
@@ -30,7 +31,8 @@ def _set(talk: Talk, text: str) -> None:
     if word not in SETTINGS:
         close = get_close_matches(word, SETTINGS, 1)
         known = "known: " + ", ".join(SETTINGS)
-        raise BadInput(f"/set has no {word or 'value'}", hint=f"did you mean {close[0]}?" if close and word else known)
+        problem = f"/set has no {word}" if word else "/set needs what to set"
+        raise BadInput(problem, hint=f"did you mean {close[0]}?" if close and word else known)
     SETTINGS[word](talk, rest)
 
 
@@ -73,7 +75,8 @@ def _parameter(talk: Talk, text: str) -> None:
         )
     talk.set_options({name: values if name == "stop" else values[0]})
     again = "; " + translated("the model is loaded anew") if name == "num_ctx" else ""
-    talk.screen.say(translated("{name} is {value}", name=name, value=" ".join(values)) + again)
+    told = " ".join(map(json.dumps, values)) if name == "stop" else values[0]
+    talk.screen.say(translated("{name} is {value}", name=name, value=told) + again)
 
 
 def _texts(text: str) -> list[str]:
@@ -108,6 +111,10 @@ def _switch(name: str, command: str, value: bool, said: str) -> Callable[[Talk, 
     return run
 
 
+def _format(_talk: Talk, _text: str) -> None:
+    raise BadInput("an answer cannot be forced into a format yet", hint="ask for JSON in the message")
+
+
 SETTINGS: dict[str, Callable[[Talk, str], None]] = {
     "reasoning": _reasoning,
     "think": _think,
@@ -115,6 +122,8 @@ SETTINGS: dict[str, Callable[[Talk, str], None]] = {
     "parameter": _parameter,
     "system": _system,
     "thinking": _thinking,
+    "format": _format,
+    "noformat": lambda talk, _text: talk.screen.say("answers have no fixed format"),
     "history": _switch("history", "history", True, "what you type is kept for later"),
     "nohistory": _switch("history", "nohistory", False, "what you type is not kept"),
     "wordwrap": _switch("wordwrap", "wordwrap", True, "lines are broken between words"),
@@ -139,7 +148,8 @@ def _set_words(_talk: Talk, given: Sequence[str]) -> Iterable[str]:
 
 def _show(talk: Talk, text: str) -> None:
     if text not in SHOWN:
-        raise BadInput(f"/show has no {text or 'value'}", hint="known: " + ", ".join(SHOWN))
+        problem = f"/show has no {text}" if text else "/show needs what to show"
+        raise BadInput(problem, hint="known: " + ", ".join(SHOWN))
     for line in SHOWN[text](talk):
         talk.screen.tell(line)
 

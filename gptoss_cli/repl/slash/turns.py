@@ -14,6 +14,7 @@ from gptoss_cli.repl import clipboard, keyboard
 from gptoss_cli.repl.slash import Command, no_more
 from gptoss_cli.repl.talk import Talk
 from gptoss_cli.session import is_summary
+from gptoss_cli.units import padded
 
 CODE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1", re.MULTILINE | re.DOTALL)
 
@@ -23,8 +24,12 @@ def _retry(talk: Talk, text: str) -> None:
     if talk.session.turns:
         talk.session.asked_last()
     if effort is not None and effort is not talk.options.reasoning and talk.session.turns:
+        before = talk.options.reasoning
         talk.set_options({"reasoning": effort})
-        talk.screen.say(f"reasoning is {effort}; another level is another prompt, so all of it is read again")
+        back = f"/set reasoning {before} goes back"
+        talk.screen.say(
+            f"reasoning is {effort} from here on ({back}); with another level all of the chat is read again"
+        )
     talk.show(talk.session.retry())
 
 
@@ -86,6 +91,8 @@ def _file(talk: Talk, text: str) -> None:
     if not text:
         raise BadInput("/file needs a path")
     path = Path(text.strip("'\"")).expanduser()
+    if path in talk.attached:
+        raise BadInput(f"{path.name} goes along already")
     lines = talk.attach(path)
     talk.screen.say(f"{path.name} ({lines} line{'' if lines == 1 else 's'}) goes along with your next message")
 
@@ -132,14 +139,14 @@ def _context(talk: Talk, text: str) -> None:
     opening = count(Conversation(session.opening))
     asked = sum(count(Conversation((each,))) for turn in session.seen for each in turn if each.role is Role.USER)
     rows = [
-        ("system text, preset", opening),
-        ("your messages", asked),
-        ("answers", max(0, whole - opening - asked)),
-        ("free", max(0, limit - whole)),
-        ("all", limit),
+        (translated("system text, preset"), opening),
+        (translated("your messages"), asked),
+        (translated("answers"), max(0, whole - opening - asked)),
+        (translated("free"), max(0, limit - whole)),
+        (translated("all"), limit),
     ]
     for name, tokens in rows:
-        talk.screen.tell(f"{name:<20}{tokens:>9,}  {tokens / limit:>6.1%}")
+        talk.screen.tell(f"{padded(name, 20)}{tokens:>9,}  {tokens / limit:>6.1%}")
     if session.left_out:
         talk.screen.tell(f"left out: the oldest {session.left_out} of {len(session.turns)} turns")
 
