@@ -16,6 +16,7 @@ from test_exit_codes import ended, started, wait_for
 SHORT = ("-p", "16", "-n", "4", "-r", "2")
 
 
+@pytest.mark.soak
 def test_the_object_has_all_figures(gptoss: Gptoss) -> None:
     result = gptoss("bench", "tiny", *SHORT, "-d", "0", "-d", "200", "--n-cpu-moe", "1", "--json")
     assert (result.code, result.err) == (0, "")

@@ -158,6 +158,7 @@ def test_what_was_prepared_is_not_read_again(engines: Engines) -> None:
     pytest.fail(f"{timings.evaluated} ids were read")
 
 
+@pytest.mark.soak
 def test_the_one_that_nobody_has_used_for_longest_gives_way(engines: Engines, runtime: Path, tmp_path: Path) -> None:
     first, second = shutil.copy(TINY, tmp_path / "1.gguf"), shutil.copy(TINY, tmp_path / "2.gguf")
     for each in (first, second):

@@ -56,6 +56,7 @@ def test_what_is_wrong_is_said(arguments: tuple[str, ...], code: int, message: s
     assert message in result.err
 
 
+@pytest.mark.soak
 def test_what_does_not_fit_is_told_too(gptoss: Gptoss, tmp_path: Path) -> None:
     huge(tmp_path / "huge.gguf")
     told = json.loads(gptoss("show", "./huge.gguf", "--fit", "--json").out)

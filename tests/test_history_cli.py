@@ -171,6 +171,7 @@ def test_chats_are_forgotten(gptoss: Gptoss, ids: tuple[str, str]) -> None:
     assert gptoss("history", "list").out == ""
 
 
+@pytest.mark.soak
 def test_on_a_terminal_it_asks_and_no_title_is_obeyed(home: Path, ids: tuple[str, str]) -> None:
     old, new = ids
     environment = process_environment(home)

@@ -45,6 +45,7 @@ def test_what_huggingface_hub_has_downloaded_is_not_fetched_again(place: Place) 
     assert len(place.server.downloads()) == before
 
 
+@pytest.mark.soak
 def test_huggingface_hub_waits_for_our_download_and_uses_it(place: Place) -> None:
     place.server.troubles.bytes_per_s = 2e6
     events = place.library.pull("gpt-oss:20b", place.source, place.tuning)

@@ -182,6 +182,7 @@ def test_what_ollama_has_set_becomes_the_preset_and_a_copy_is_made_once(gptoss: 
     assert rows(imported(gptoss, "ollama", OLLAMA_MODELS=str(models)))[0] == ("ollama/gpt-oss:20b", "already here")
 
 
+@pytest.mark.soak
 def test_a_blob_by_its_path(gptoss: Gptoss, home: Path, tmp_path: Path) -> None:
     write_blob(tmp_path / "blob", first=True)
     refused = gptoss("run", "./blob", "hello")

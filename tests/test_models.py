@@ -85,6 +85,7 @@ def test_what_show_prints_makes_the_same_model(gptoss: Gptoss) -> None:
     assert same == shown(gptoss, "mine") | {"modified": ""}
 
 
+@pytest.mark.soak
 def test_a_model_builds_on_another_and_outlives_it(gptoss: Gptoss) -> None:
     gptoss("create", "mine", "-f", "-", stdin=TEXT)
     gptoss("create", "child", "-f", "-", stdin='FROM mine\nSYSTEM ""\nPARAMETER num_ctx 8192\n')

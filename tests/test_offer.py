@@ -69,6 +69,7 @@ def test_a_chat_without_a_model_offers_the_builds_with_their_fit(
     assert gptoss("list", "-q").out.split() == ["gpt-oss:20b", "tiny"]
 
 
+@pytest.mark.soak
 def test_enter_fetches_nothing_and_the_built_in_model_talks(here: dict[str, str], server: HubServer) -> None:
     code, seen = on_terminal(
         here, "run", answers=[("Fetch which? (a number, or n for none) [n]", "\n"), (">>> ", "\x04")]
