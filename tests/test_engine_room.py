@@ -88,3 +88,12 @@ def test_a_plan_counts_with_the_context_that_is_asked_for(tmp_path: Path) -> Non
     gpu = Gpu("GPU", 13 * GIB, 16 * GIB)
     assert Room(path, Wanted(), look=having(32 * GIB, gpu)).plan.placement.cpu_moe == 0
     assert Room(path, Wanted(num_ctx=131072), look=having(32 * GIB, gpu)).plan.placement.cpu_moe > 0
+
+
+def test_weights_are_repacked_for_a_chat_where_memory_is_plenty_and_no_gpu_computes(tmp_path: Path) -> None:
+    path = hollow(tmp_path / "model.gguf", BIG["20b"])
+    assert Room(path, Wanted(), None, look=having(30 * GIB)).repack
+    for look in (having(24 * GIB), having(64 * GIB, Gpu("CUDA0", 24 * GIB, 24 * GIB)), lambda: Machine(None)):
+        assert not Room(path, Wanted(), None, look=look).repack
+    assert not Room(TINY, Wanted(), None, look=having(64 * GIB)).repack
+    assert not Room(path, Wanted(), look=having(64 * GIB)).repack

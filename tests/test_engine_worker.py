@@ -99,8 +99,10 @@ def test_all_share_one_process_and_get_what_an_engine_here_would_give(engines: E
     with pytest.raises(NoAnswer, match="the prompt has 20 tokens and the context holds 16"):
         tokens(engines(num_ctx=16), 1, tuple(range(20)))
     assert tokens(second, 1, tuple(range(20)))[0]
-    # another way to load it replaces the process
+    # what a chat wishes is no reason to load it anew; another way to load it replaces the process
     before = pid(runtime)
+    tokens(engines(repack=None), 1)
+    assert pid(runtime) == before
     tokens(engines(threads=2), 1)
     assert pid(runtime) != before
     # it ends when it is told to, and the next call starts another one

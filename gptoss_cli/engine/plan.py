@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 SMALLEST_CONTEXT = 8192  # creating a context zeroes its cache: 1.2 s at 131,072 tokens of four layers
+REPACK_SPARE = 4 * 2**30  # bytes left free beside the weights and their copy
 SMALL_WEIGHTS = 64 * 2**20  # tiny, 6 MB: 1,500 tokens/s with one thread, 20 to 600 with two
 
 
@@ -28,6 +29,15 @@ def threads(weights: int) -> int:
     cores = _performance_cores() if sys.platform == "darwin" else physical_cores(usable_processors())
     quota = cgroup_quota(Path("/sys/fs/cgroup"), _own_cgroup())
     return max(1, min(cores, math.ceil(quota)) if quota else cores)
+
+
+def repacks(weights: int, free: int | None) -> bool:
+    """Whether a chat on the CPU should copy its `weights` into the layout of the CPU's kernels; free: bytes of RAM.
+
+    benchmarks/README.md, "Settings": prompts are read 1.3 times as fast, which 500 tokens repay, and a chat loads while
+    the user types. A single answer would wait for it, and the copy is no page of a file that others can push out.
+    """
+    return free is not None and weights >= SMALL_WEIGHTS and free >= 2 * weights + REPACK_SPARE
 
 
 def usable_processors() -> set[int]:

@@ -8,7 +8,7 @@ from gptoss_cli import weights
 from gptoss_cli.engine import machine, memory
 from gptoss_cli.engine.kv import UBATCH
 from gptoss_cli.engine.memory import Machine, Plan
-from gptoss_cli.engine.plan import SMALLEST_CONTEXT
+from gptoss_cli.engine.plan import SMALLEST_CONTEXT, repacks
 from gptoss_cli.engine.shape import Shape
 
 
@@ -27,10 +27,13 @@ class Wanted:
 
 
 class Room:
-    """The room that the model at `path` has. repack: its weights in RAM will be a copy of the file, not its pages."""
+    """The room that the model at `path` has.
+
+    repack: whether its weights in RAM will be a copy of the file and not its pages; None: where that pays in a chat.
+    """
 
     def __init__(
-        self, path: Path, wanted: Wanted, repack: bool = False, look: Callable[[], Machine] = machine.now
+        self, path: Path, wanted: Wanted, repack: bool | None = False, look: Callable[[], Machine] = machine.now
     ) -> None:
         """look tells what memory there is at the moment. Raises BadInput, ModelNotFound, EngineError."""
         self.shape = Shape.of(weights.headers(path))
@@ -44,6 +47,9 @@ class Room:
         # says so); a forced load may need more than there is, and Apple's GPUs use the mapped pages themselves
         discrete = any(not gpu.shared for gpu in self._machine.gpus)
         self.copied = bool(self.plan.placement.cpu_moe) and discrete and self.plan.fits
+        if repack is None:
+            repack = not self._machine.gpus and repacks(self.shape.weight_bytes, self._machine.ram_bytes)
+        self.repack = repack
         self._anonymous = self.copied or repack
 
     def _planned(self) -> Plan:

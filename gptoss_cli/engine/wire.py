@@ -39,7 +39,10 @@ ERRORS: dict[str, type[GptossError]] = {
 
 @dataclass(frozen=True)
 class Load:
-    """How a model is loaded, as LlamaEngine has it. num_ctx: what it is planned for; each request has its own."""
+    """How a model is loaded, as LlamaEngine has it.
+
+    num_ctx: what it is planned for; each request has its own. repack: a wish; what is loaded already is used as it is.
+    """
 
     model: str
     adapters: tuple[str, ...] = ()
@@ -48,7 +51,7 @@ class Load:
     cpu_moe: int | None = None
     force: bool = False
     threads: int | None = None
-    repack: bool = False
+    repack: bool | None = False
     states: str | None = None
 
 

@@ -244,8 +244,8 @@ class WorkerEngine:
 
     def _is_right(self) -> bool:
         hello = self._hello
-        own = (wire.PROTOCOL, BUILD, False, replace(self._load, num_ctx=None))
-        return (hello.protocol, hello.build, hello.ending, replace(hello.load, num_ctx=None)) == own
+        own = (wire.PROTOCOL, BUILD, False, replace(self._load, num_ctx=None, repack=None))
+        return (hello.protocol, hello.build, hello.ending, replace(hello.load, num_ctx=None, repack=None)) == own
 
     def _see_to_it(self, waited_s: float) -> None:
         """Nobody listens, so far: start a process, unless one is about to listen or to end."""

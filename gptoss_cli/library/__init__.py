@@ -113,13 +113,14 @@ class Library:
         threads: int | None = None,
         prompt_cache: bool = True,
         keep_alive: float = 0,
+        repack: bool | None = False,
     ) -> LocalChat:
         """A chat with `model`; loading goes on in the background. Close it.
 
         force: try to load what does not fit in memory. prompt_cache: keep on disk what was read, for the next process.
         keep_alive: run it in a process of its own, which stays for so many seconds after it was last used, for ever
-        when negative; 0 runs it in this process. Raises BadInput for a file that is not a usable gpt-oss GGUF,
-        ModelNotFound for an adapter that is gone, and EngineError.
+        when negative; 0 runs it in this process. repack: as LlamaEngine has it. Raises BadInput for a file that is not
+        a usable gpt-oss GGUF, ModelNotFound for an adapter that is gone, and EngineError.
         """
         weights.check_usable(gguf.Header.read(model.weights))
         if problem := _gone(model.name, model.adapters):
@@ -132,6 +133,7 @@ class Library:
             cpu_moe,
             force,
             threads or model.threads,
+            repack,
             states=str((self._cache / FOLDER).absolute()) if prompt_cache and self._cache else None,
         )
         engine = loaded.engine(load, model.name, self._runtime, keep_alive)

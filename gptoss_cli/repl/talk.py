@@ -91,6 +91,7 @@ class Talk:
             force=self.force,
             threads=settings.threads,
             keep_alive=settings.keep_alive_s,
+            repack=None,
             prompt_cache=settings.prompt_cache and self.saves,
         )
         loading = Loading(opened, lambda: self._loaded(loading))
