@@ -1,5 +1,6 @@
 """Where the user types on a dumb terminal: lines, which the terminal itself edits and shows."""
 
+import select
 import signal
 import sys
 import time
@@ -10,6 +11,7 @@ from gptoss_cli.repl.inputs import InputHistory
 from gptoss_cli.repl.quotes import is_open
 
 TWICE_WITHIN_S = 2.0
+LOOK_S = 0.1
 
 
 class Lines:
@@ -49,7 +51,7 @@ class Lines:
         print(mark, end="", flush=True)
         if when_drawn:
             when_drawn()
-        line = sys.stdin.readline()
+        line = _read()
         if not line:
             print()
             raise EOFError
@@ -65,7 +67,14 @@ class Lines:
     def agreed(self, question: str) -> bool:
         """Whether the user answers with y. Raises KeyboardInterrupt on Ctrl-C."""
         print(f"{question} (y/N) ", end="", flush=True)
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        return _read().strip().lower() in ("y", "yes")
 
     def redraw(self) -> None:
         """There is no bar."""
+
+
+def _read() -> str:
+    """A line, "" at the end. The system may give SIGINT to a thread of the engine: no read would end for it."""
+    while not select.select([sys.stdin], [], [], LOOK_S)[0]:
+        pass
+    return sys.stdin.readline()
