@@ -6,7 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,9 +152,12 @@ class Prompt:
     def _failed(self, _loop: object, context: dict[str, Any]) -> None:
         """A key, a completion or a redraw did not work: said in one line; what is typed stays."""
         error = context.get("exception")
-        what = f"{type(error).__name__}: {error}" if error else str(context.get("message"))
+        if error is None or not self._session.app.is_running:
+            return  # something that was given up when the prompt ended, as it is collected
+        what = f"{type(error).__name__}: {error}"
         failure = GptossError(f"a bug in gptoss, please report it: {what}; what you typed is as it was")
-        run_in_terminal(lambda: self._complain(failure))
+        with suppress(RuntimeError):  # no loop runs any more
+            run_in_terminal(lambda: self._complain(failure))
 
     def expanded(self, text: str) -> str:
         """`text` with what its chips stand for."""
@@ -166,7 +169,8 @@ class Prompt:
     def redraw(self) -> None:
         """Show what has changed in the bar. For any thread."""
         if self._session.app.is_running:
-            self._session.app.invalidate()
+            with suppress(RuntimeError):  # the prompt has ended at this moment, and its loop with it
+                self._session.app.invalidate()
 
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
