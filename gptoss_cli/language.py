@@ -54,7 +54,6 @@ CHINESE = {
     "stopped; {size} kept: {command} goes on from there": "已停止；保留了 {size}：{command} 會從那裡繼續",
     "Remove {name}?": "要移除 {name} 嗎？",
     "Remove these {count} chats?": "要移除這 {count} 段對話嗎？",
-    "{path} is there already. Replace it?": "{path} 已經存在。要取代它嗎？",
     # gptoss import
     "skipped: {problem}": "略過：{problem}",
     "registered": "已登記",

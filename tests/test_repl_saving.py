@@ -67,8 +67,7 @@ def test_saving_goes_on_when_the_disk_has_room_again(environment: dict[str, str]
         resource.prlimit(chat.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         chat.ask("hello")
         chat.ask("/name it")
-        soft = resource.prlimit(chat.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-        assert soft
+        resource.prlimit(chat.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         assert "gptoss: not saved:" in chat.ask("hello")
         resource.prlimit(chat.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         assert "saved again, with all that was said in between" in chat.ask("hello")
@@ -106,7 +105,7 @@ def test_what_is_there_already_is_replaced_only_when_the_user_agrees(chat: Chat,
     for command, name in (("/export a.md", "a.md"), ("/save mine", "mine")):
         if name == "mine":
             assert "saved as mine" in chat.ask(command)
-        for key, said in (("n", f"{name} is as it was"), ("y", "")):
+        for key, said in (("n", f"gptoss: {name} is there already"), ("y", "")):
             chat.type(command + "\r")
             chat.wait_for_typed(f"{name} is there already. Replace it? (y/N)")
             chat.type(key + "\r")

@@ -95,7 +95,6 @@ class Opened:
         self._file = read_file(places.config_file)
         self._general = Settings.resolve(flags={}, environment=os.environ, preset={}, file=self._file)
         self._saves = saves and self._general.save
-        self._chosen = False
 
     def talk(
         self,
@@ -128,11 +127,10 @@ class Opened:
             system,
             self._cpu_moe,
             self._force,
-            self._chosen,
         )
         with closing(talk), closing(history):
             if saved is not None:
-                talk.resume(saved)
+                talk.resume(saved, with_present=True)
                 replay(talk)
             for path in files:
                 talk.attach(path)
@@ -142,7 +140,6 @@ class Opened:
 
     def going_on(self, saved: Saved, other: str | None) -> Model:
         """The model of a chat that goes on, or the `other` one that the user wants for it. Raises as `model`."""
-        self._chosen = other is not None
         try:
             return self.model(other or saved.model)
         except ModelNotFound as error:

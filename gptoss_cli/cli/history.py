@@ -177,7 +177,7 @@ def _check_replaceable(file: Path) -> None:
     try:
         check_new(file, hint="--force replaces it")
     except BadInput:
-        question = translated("{path} is there already. Replace it?", path=terminal.safe(str(file)))
+        question = translated("{name} is there already. Replace it?", name=terminal.safe(str(file)))
         if not (can_ask() and typer.confirm(question, err=True)):
             raise
 

@@ -14,6 +14,7 @@ from gptoss_cli.terminal import Screen
 if TYPE_CHECKING:
     from prompt_toolkit.input import Input
 
+TWICE_WITHIN_S = 2.0  # Ctrl-C in an empty prompt leaves then
 PASTES, NO_PASTES = "\x1b[?2004h", "\x1b[?2004l"  # xterm's ctlseqs, "Bracketed Paste Mode"
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gptoss_cli.repl.inputs import InputHistory
+from gptoss_cli.repl.keyboard import TWICE_WITHIN_S
 from gptoss_cli.repl.quotes import is_open
 
-TWICE_WITHIN_S = 2.0
 LOOK_S = 0.1
 
 

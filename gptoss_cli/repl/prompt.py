@@ -31,7 +31,6 @@ from gptoss_cli.repl.quotes import is_open
 from gptoss_cli.repl.visible import VisibleProcessor, visible
 
 LONG_PASTE, WIDE_PASTE = 12, 2000  # lines, characters; more are shown as a chip
-TWICE_WITHIN_S = 2.0
 STYLE = Style.from_dict(
     {
         "bottom-toolbar": "noreverse fg:ansibrightblack",
@@ -62,7 +61,7 @@ class Prompt:
     ) -> None:
         """complain: says what went wrong. hint: what Ctrl-C says when there is nothing to clear."""
         self._chips: dict[str, str] = {}
-        self._interrupted_at = -TWICE_WITHIN_S
+        self._interrupted_at = -keyboard.TWICE_WITHIN_S
         self._complain, self._hint = complain, hint
         self._is_first, self._in_editor = True, False
         self.history = InputHistory(history_file, self.expanded)
@@ -122,7 +121,7 @@ class Prompt:
     def _is_second_interrupt(self) -> bool:
         """Whether Ctrl-C came twice in an empty prompt; the first is answered with the hint."""
         now = time.monotonic()
-        if now - self._interrupted_at < TWICE_WITHIN_S:
+        if now - self._interrupted_at < keyboard.TWICE_WITHIN_S:
             return True
         self._interrupted_at = now
         run_in_terminal(lambda: print(self._hint))

@@ -57,7 +57,6 @@ class Talk:
     system: str | None = None  # given by the user, in place of the preset's
     cpu_moe: int | None = None  # as Library.open has them
     force: bool = False
-    is_chosen: bool = False  # the user has named the model; a saved chat goes on with it, whatever it had
     redraw: Callable[[], None] = lambda: None  # what the prompt shows of this chat has changed
     agreed: Callable[[str], bool] = lambda _question: False  # what the user says to yes or no
 
@@ -142,15 +141,15 @@ class Talk:
             date=datetime.date.today().isoformat(),
         )
 
-    def resume(self, saved: Saved) -> None:
+    def resume(self, saved: Saved, *, with_present: bool = False) -> None:
         """Go on with a saved session; flags go before the options it had.
 
-        With the model that it had, unless another was asked for; where that is not here any more, the present one goes
-        on. Raises GptossError when the session cannot be read.
+        With the model that it had, or with_present: the one that is loaded, which also goes on where the other is not
+        here any more. Raises GptossError when the session cannot be read.
         """
         turns = self.history.turns(saved.id)
         recorder = Journal(self.history, saved.id) if self.saves else None
-        if (model := self._model_of(saved)) is None:
+        if with_present or (model := self._model_of(saved)) is None:
             self.new()
         else:
             self._switch(model)
@@ -168,7 +167,7 @@ class Talk:
             turns=[turn.messages for turn in turns],
             recorder=recorder,
         )
-        self.saved, self.is_chosen = (saved if self.saves else None), False
+        self.saved = saved if self.saves else None
         if self.saves and saved.model != self._model_reference():
             try:
                 self.history.change(saved.id, model=self._model_reference())
@@ -177,7 +176,7 @@ class Talk:
 
     def _model_of(self, saved: Saved) -> Model | None:
         """The model to load for it; None: the one that is loaded."""
-        if saved.model == self._model_reference() or self.is_chosen:
+        if saved.model == self._model_reference():
             return None
         try:
             return self.library.find(saved.model)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gptoss_cli.errors import BadInput, GptossError
-from gptoss_cli.files import check_writable, write_whole
+from gptoss_cli.files import check_new, check_writable, write_whole
 from gptoss_cli.history import Saved, Turn
 from gptoss_cli.history.export import FORMATS, exported, is_shown
 from gptoss_cli.language import translated
@@ -33,8 +33,8 @@ def _load(talk: Talk, text: str) -> None:
 def _save(talk: Talk, text: str) -> None:
     if not text or len(text.split()) > 1:
         raise BadInput("/save needs a name for the model", hint="/save NAME; then: gptoss run NAME")
-    if talk.library.is_named(text) and not talk.agreed(translated("{name} is there already. Replace it?", name=text)):
-        raise BadInput(f"{text} is as it was", hint="/save with another name keeps both")
+    if talk.library.is_named(text) and not talk.agreed(_replace(text)):
+        raise BadInput(f"{text} is there already", hint="/save with another name keeps both")
     talk.library.create(text, _as_modelfile(talk), Path.cwd())
     talk.screen.say(translated("saved as {name}: gptoss run {name}", name=text))
     if talk.session.left_out:
@@ -56,6 +56,10 @@ def _as_modelfile(talk: Talk) -> Modelfile:
     said = [(str(each.role), each.text) for turn in talk.session.seen for each in turn if is_shown(each)]
     commands += [Instruction("message", text, role) for role, text in (*before, *said) if text]
     return Modelfile(tuple(commands))
+
+
+def _replace(name: object) -> str:
+    return translated("{name} is there already. Replace it?", name=safe(str(name)))
 
 
 def _new(command: str) -> Callable[[Talk, str], None]:
@@ -115,8 +119,11 @@ def _export(talk: Talk, text: str) -> None:
     if format not in FORMATS:
         raise BadInput(f"/export needs a file that ends in .md, .json or .html, not {text!r}")
     check_writable(path)
-    if path.exists() and not talk.agreed(translated("{name} is there already. Replace it?", name=path)):
-        raise BadInput(f"{path} is as it was", hint="/export to another file keeps both")
+    try:
+        check_new(path, hint="/export to another file keeps both")
+    except BadInput:
+        if not talk.agreed(_replace(path)):
+            raise
     write_whole(path, exported(*_as_saved(talk), format))
     talk.screen.say(translated("written to {path}", path=path))
 
