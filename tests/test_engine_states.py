@@ -144,26 +144,37 @@ def test_what_cannot_be_kept_takes_no_reply_with_it(tmp_path: Path) -> None:
             assert replies(engine)
 
 
+def read(engine: LlamaEngine, prompt: Prompt) -> Timings:
+    """Those of a reply of one id."""
+    generation = engine.generate(prompt, Sampling(temperature=0), Guide((State(None, budget=0),), (Budget(1),)))
+    while True:
+        try:
+            next(generation)
+        except StopIteration as stop:
+            timings: Timings = stop.value
+            return timings
+
+
+@pytest.mark.soak
+def test_a_reply_that_is_stopped_keeps_what_was_read_for_it(tmp_path: Path) -> None:
+    ids = tuple(range(100, 700))
+    with closing(LlamaEngine(TINY, states=tmp_path)) as engine:
+        generation = engine.generate(Prompt(ids, marks=(300, 600)), Sampling(temperature=0))
+        assert any(isinstance(each, Token) for each in generation)  # it goes on until the engine is closed
+    with closing(LlamaEngine(TINY, states=tmp_path)) as engine:
+        assert read(engine, Prompt(ids, marks=(300, 600))).restored == 300
+
+
 @pytest.mark.soak
 def test_a_state_that_is_longer_than_the_context_of_now_comes_back(random_model: Path, tmp_path: Path) -> None:
-    def read(engine: LlamaEngine, ids: tuple[int, ...]) -> Timings:
-        prompt, guide = Prompt(ids, marks=(len(ids),)), Guide((State(None, budget=0),), (Budget(1),))
-        generation = engine.generate(prompt, Sampling(temperature=0), guide)
-        while True:
-            try:
-                next(generation)
-            except StopIteration as stop:
-                timings: Timings = stop.value
-                return timings
-
     ids = tuple(place * place % 199_000 for place in range(9000))
     with closing(LlamaEngine(random_model, states=tmp_path)) as engine:
-        read(engine, ids)
+        read(engine, Prompt(ids, marks=(len(ids),)))
         engine.keep("abcde")
     with closing(LlamaEngine(random_model, states=tmp_path)) as engine:
-        read(engine, (5, 6, 7))
+        read(engine, Prompt((5, 6, 7), marks=(3,)))
         assert engine.info.n_ctx < len(ids)
-        assert read(engine, (*ids, 1, 2)).restored == len(ids)
+        assert read(engine, Prompt((*ids, 1, 2), marks=(len(ids) + 2,))).restored == len(ids)
 
 
 SYSTEM = "You know that the sky is blue and that the grass is green. " * 60

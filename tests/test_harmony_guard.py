@@ -159,7 +159,49 @@ def test_without_the_guard_a_call_is_no_thought_that_may_be_cut(name: str, reque
         walk = Walk(made)
         for id in ids_of(tokenizer, text):
             walk.advance(id)
-        assert (walk.spent() is not None) is counted, text
+        spent = walk.spent()
+        assert spent is not None, text  # a call is counted as the answer is, and then the reply ends
+        assert (bool(spent.forced) or "final" in text) is counted, text
+
+
+@pytest.mark.parametrize("header_guard", [True, False])
+@pytest.mark.parametrize("name", ["o200k", "tiny_tokenizer"])
+def test_preambles_calls_and_the_answer_have_one_limit(
+    name: str, header_guard: bool, request: pytest.FixtureRequest
+) -> None:
+    tokenizer: Tokenizer = request.getfixturevalue(name)
+    word = tokenizer.encode("t")[0]
+    made = guide(tokenizer, TOOLS, header_guard=header_guard, max_thinking=None, max_tokens=3)
+    assert made is not None
+    opened = ids_of(tokenizer, "<|start|>assistant")
+    call = "<|channel|>commentary to=functions.f <|constrain|>json<|message|>"
+    for first, second in [("<|channel|>commentary<|message|>", call), (call, "<|channel|>final<|message|>")]:
+        walk = Walk(made)
+        for id in (*ids_of(tokenizer, first), word, tokenizer.special.end, *opened, *ids_of(tokenizer, second)):
+            assert walk.spent() is None
+            walk.advance(id)
+        walk.advance(word)
+        spent = walk.spent()
+        assert spent is not None, (first, second)
+        assert spent.then is None
+
+
+def test_without_the_guard_a_reply_with_limits_ends_whatever_is_written(o200k: Tokenizer) -> None:
+    special = o200k.special
+    ids = (*o200k.encode("go to analysis = final"), special.start, special.channel, special.message, special.end)
+    for seed in range(50):
+        made = guide(o200k, TOOLS, header_guard=False, max_thinking=5, max_tokens=5)
+        assert made is not None
+        walk, random = Walk(made), Random(seed)
+        for _ in range(2000):
+            budget = walk.spent()
+            if budget and budget.then is None:
+                break
+            if budget and budget.then is not None:
+                walk.jump(budget.then)
+            walk.advance(random.choice(ids))
+        else:
+            pytest.fail(f"no end after 2000 ids, seed {seed}")
 
 
 def test_an_answer_that_the_prompt_opened_is_counted_from_the_first_id(o200k: Tokenizer) -> None:

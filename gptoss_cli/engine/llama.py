@@ -310,9 +310,6 @@ class _Worker(threading.Thread):
         try:
             if isinstance(job, Job):
                 job.out.put(self._result(job))
-                with suppress(Exception):  # the reply is given
-                    if self._held:
-                        self._held.keep_prefix()
             elif self._held:
                 prepare(self._held, job)
         except Exception as error:  # the caller's thread shows it, a bug of ours with its traceback
@@ -321,6 +318,9 @@ class _Worker(threading.Thread):
             else:
                 self._failure = error
         finally:
+            with suppress(Exception):  # the reply is given, or was stopped: what was read for it need not be read again
+                if self._held:
+                    self._held.keep_prefix()
             with self._lock:
                 self._running = None
 

@@ -5,7 +5,7 @@ what can lead to a well-formed one may be sampled, and thoughts cannot end the r
 notices.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gptoss_cli.harmony.render import force_final
@@ -15,6 +15,9 @@ from gptoss_cli.prompt import Budget, Guide, State
 
 # what may stand before <|message|>; None is <|constrain|>
 CONTENT_TYPES: tuple[tuple[str | None, ...], ...] = ((" ", None, "json"), (None, "json"), (" json",), (" code",))
+
+# where headers may be anything, a reply with a limit on its answer has room for so many ids outside of messages beside
+HEADER_IDS = 256
 
 
 def guide(
@@ -29,7 +32,8 @@ def guide(
     """The guide of one reply, which starts after `opened`; None when there is nothing to guard or to count.
 
     tools: full names that may be called. max_thinking: ids of analysis after which the final answer is opened, over all
-    analyses of the reply. max_tokens: ids of the final answer after which generation ends.
+    analyses of the reply. max_tokens: ids of all else that it writes (answer, preambles, calls) after which generation
+    ends.
     """
     if not header_guard and max_thinking is None and max_tokens is None:
         return None
@@ -40,7 +44,7 @@ def guide(
     if header_guard:
         _grow_strict(graph, start, contents, tools)
     else:
-        _grow_tolerant(graph, start, contents)
+        _grow_tolerant(graph, start, contents, max_tokens)
     return graph.guide(start, opened)
 
 
@@ -66,9 +70,10 @@ def _add_budgets(
 ) -> None:
     final = contents[Channel.FINAL]
     if max_thinking is not None:
-        graph.limit(contents[Channel.ANALYSIS], Budget(max_thinking, force_final(tokenizer), final))
+        graph.limit((contents[Channel.ANALYSIS],), Budget(max_thinking, force_final(tokenizer), final))
     if max_tokens is not None:
-        graph.limit(final, Budget(max_tokens))
+        # calls and preambles, too: a model that writes on without end often does it there
+        graph.limit((final, contents[Channel.COMMENTARY], contents[None]), Budget(max_tokens))
 
 
 def _grow_strict(graph: "_Graph", start: int, contents: Contents, tools: Collection[str]) -> None:
@@ -109,10 +114,9 @@ def _grow_strict(graph: "_Graph", start: int, contents: Contents, tools: Collect
     recipients(start, channel_of_call)
 
 
-def _grow_tolerant(graph: "_Graph", start: int, contents: Contents) -> None:
+def _grow_tolerant(graph: "_Graph", start: int, contents: Contents, max_tokens: int | None) -> None:
     """Any id anywhere; which channel is being read is followed as well as can be."""
     special = graph.special
-    unlabelled = graph.node()
     # a message to anybody but the assistant itself is a call: no thought that may be cut short
     called = graph.node()
     graph.link(called, special.message, contents[None])
@@ -135,12 +139,14 @@ def _grow_tolerant(graph: "_Graph", start: int, contents: Contents) -> None:
         recipient(named)
     graph.otherwise(channel_follows, start)
     graph.link(start, special.channel, channel_follows)
-    graph.link(start, special.message, unlabelled)
+    graph.link(start, special.message, contents[Channel.FINAL])  # no channel: read as the answer
     recipient(start)
-    for content in (*contents.values(), unlabelled):
+    for content in contents.values():
         graph.link(content, special.end, start)
         graph.link(content, special.start, start)
         graph.link(content, special.channel, channel_follows)
+    if max_tokens is not None:
+        graph.limit_others(Budget(max_tokens + HEADER_IDS), but=contents[Channel.ANALYSIS])
 
 
 @dataclass
@@ -176,9 +182,15 @@ class _Graph:
     def stay(self, place: int) -> None:
         self._nodes[place].otherwise = None
 
-    def limit(self, place: int, budget: Budget) -> None:
-        self._nodes[place].budget = len(self._budgets)
+    def limit(self, places: Iterable[int], budget: Budget) -> None:
+        """What is sampled in any of `places` counts."""
+        for place in places:
+            self._nodes[place].budget = len(self._budgets)
         self._budgets.append(budget)
+
+    def limit_others(self, budget: Budget, but: int) -> None:
+        """What is sampled in any state without a budget counts, `but` excepted."""
+        self.limit([place for place, node in enumerate(self._nodes) if node.budget is None and place != but], budget)
 
     def link(self, place: int, id: int, target: int) -> None:
         self._nodes[place].follow[id] = target
