@@ -18,6 +18,7 @@ CHINESE = {
     "Thought for {seconds:.1f} s": "思考了 {seconds:.1f} 秒",
     "Waiting for another command": "等待另一個指令",
     # notices
+    "line {number}: ": "第 {number} 行：",
     "another command uses this model; waiting": "另一個指令正在使用這個模型；等待中",
     "thoughts cut at {count} tokens (--max-thinking)": "思考到 {count} 個詞元為止（--max-thinking）",
     "answer cut at {count} tokens (--max-tokens)": "回答到 {count} 個詞元為止（--max-tokens）",

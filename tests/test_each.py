@@ -17,6 +17,18 @@ def test_each_line_is_answered_by_one_line(gptoss: Gptoss) -> None:
     assert error.startswith("gptoss: line 3: the prompt has ")
 
 
+def test_a_notice_names_its_line(gptoss: Gptoss) -> None:
+    for form in ([], ["--jsonl"]):
+        result = gptoss("run", "tiny", "--each", "--max-tokens", "2", *form, stdin="hi\n\nhi\n")
+        assert result.code == 0
+        assert [line for line in result.err.splitlines() if "line" in line] == [
+            "gptoss: line 1: answer cut at 2 tokens (--max-tokens)",
+            "gptoss: line 3: answer cut at 2 tokens (--max-tokens)",
+        ]
+    told = gptoss("run", "tiny", "--each", "--max-tokens", "2", stdin="hi\n", LC_ALL="zh_TW.UTF-8")
+    assert told.err.splitlines()[-1] == "gptoss: 第 1 行：回答到 2 個詞元為止（--max-tokens）"
+
+
 def test_as_objects_they_have_the_same_keys(gptoss: Gptoss) -> None:
     lines = f"hi\n{'word ' * 200}\n\n你好\n"
     result = gptoss("run", "-q", "tiny", "--each", "--jsonl", "--num-ctx", "128", stdin=lines)

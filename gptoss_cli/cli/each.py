@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gptoss_cli.cli import prompts
 from gptoss_cli.errors import BadInput, GptossError
+from gptoss_cli.language import translated
 from gptoss_cli.session import Session
 from gptoss_cli.terminal import Screen, Shown, Viewer, safe
 
@@ -28,10 +29,11 @@ class Asking:
     words: Sequence[str]
     files: Sequence[Path]
 
-    def ask(self, line: str) -> Shown:
-        """The reply, of which only thoughts and progress were shown. Raises GptossError."""
+    def ask(self, number: int, line: str) -> Shown:
+        """The reply, of which only thoughts, notices and progress were shown. Raises GptossError."""
         prompt = prompts.compose(self.words, line, self.files)
-        view = Viewer(self.screen, thinking=self.thinking, show_answer=False, started=time.monotonic())
+        screen = replace(self.screen, about=translated("line {number}: ", number=number))
+        view = Viewer(screen, thinking=self.thinking, show_answer=False, started=time.monotonic())
         with closing(self.session().send(prompt)) as events:
             return view.show(events)
 
@@ -48,11 +50,11 @@ def answer_each(lines: Iterable[str], asking: Asking, *, as_jsonl: bool) -> int:
     """Ask for each line on its own and write as many lines as there are; the exit code, 1 when one of them failed.
 
     A blank line is answered by an empty one. A failing line gives an empty answer, an error on stderr, and does not
-    stop the rest. Without as_jsonl, line breaks in an answer become blanks.
+    stop the rest. What is told on stderr names the line. Without as_jsonl, line breaks in an answer become blanks.
     """
     failed = False
     for number, line in enumerate(lines, 1):
-        shown, error = _asked(line, asking)
+        shown, error = _asked(number, line, asking)
         if error:
             failed = True
             _tell(number, error, asking.screen)
@@ -60,11 +62,11 @@ def answer_each(lines: Iterable[str], asking: Asking, *, as_jsonl: bool) -> int:
     return GptossError.exit_code if failed else 0
 
 
-def _asked(line: str, asking: Asking) -> tuple[Shown, GptossError | None]:
+def _asked(number: int, line: str, asking: Asking) -> tuple[Shown, GptossError | None]:
     if not line.strip():
         return Shown(), None
     try:
-        return asking.ask(line), None
+        return asking.ask(number, line), None
     except GptossError as error:
         return Shown(), error
 

@@ -70,12 +70,16 @@ def wants_colour(environment: Mapping[str, str], plain: bool) -> bool:
 
 @dataclass
 class Screen:
-    """The two streams, and what each can show. quiet: nothing on stderr but errors."""
+    """The two streams, and what each can show. quiet: nothing on stderr but errors.
+
+    about: what each line that is told begins with, where one of many is meant: `line 3: `.
+    """
 
     out: TextIO
     err: TextIO
     environment: Mapping[str, str]
     quiet: bool = False
+    about: str = ""
 
     def __post_init__(self) -> None:
         dumb = self.environment.get("TERM") == "dumb"
@@ -127,7 +131,7 @@ class Screen:
     def say(self, text: str) -> None:
         """A line for the user, on stderr."""
         if not self.quiet:
-            self.err.write(self._folded(f"gptoss: {safe(text)}") + "\n")
+            self.err.write(self._folded(f"gptoss: {self.about}{safe(text)}") + "\n")
             self.err.flush()
 
     def _folded(self, line: str) -> str:
