@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from gptoss_cli.encoding import decode
 from gptoss_cli.errors import BadInput
 
 LARGEST_FILE_BYTES = 1_000_000  # a context of 131,072 tokens holds about half of it
@@ -18,7 +19,7 @@ def attachment(path: Path) -> str:
 
 
 def text_file(path: Path) -> str:
-    """The content of a UTF-8 file of at most LARGEST_FILE_BYTES. Raises BadInput."""
+    """The content of a file, UTF-8 or marked UTF-16, of at most LARGEST_FILE_BYTES. Raises BadInput."""
     try:
         with Path(os.path.expanduser(path)).open("rb") as file:
             data = file.read(LARGEST_FILE_BYTES + 1)
@@ -29,9 +30,4 @@ def text_file(path: Path) -> str:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
     if size > LARGEST_FILE_BYTES:
         raise BadInput(f"{path} has {size:,} bytes; at most {LARGEST_FILE_BYTES:,} can be attached")
-    if b"\0" in data:
-        raise BadInput(f"{path} is no text file (it has a zero byte)")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not UTF-8 (byte {error.start})") from None
+    return decode(data, str(path))

@@ -32,7 +32,6 @@ CHINESE = {
         "這台電腦上沒有 gpt-oss 模型，所以由內建的模型回答：{toy}"
     ),
     "waiting for standard input (-n leaves it alone)": "正在等待標準輸入（加上 -n 就不讀）",
-    "standard input is not all UTF-8; what is not was replaced": "標準輸入有些地方不是 UTF-8，那些地方已經替換",
     "created {name}": "已建立 {name}",
     "{file} is fine": "{file} 沒有問題",
     "copied {source} to {target}": "已將 {source} 複製為 {target}",

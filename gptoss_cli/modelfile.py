@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from gptoss_cli.errors import BadInput, GptossError, ModelfileError
+from gptoss_cli.errors import GptossError, ModelfileError
 
 INSTRUCTIONS = (
     "from",
@@ -102,18 +102,6 @@ class Modelfile:
 
     def __str__(self) -> str:
         return "".join(f"{' '.join(_words(command))} {written(command.value)}\n" for command in self.commands)
-
-
-def decode(data: bytes, name: str = "Modelfile") -> str:
-    """The text of a file: UTF-8, or UTF-16 with a byte order mark. Raises BadInput."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    else:
-        encoding = "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{name} is not UTF-8 (byte {error.start})") from None
 
 
 def parse(text: str, name: str = "Modelfile") -> Modelfile:

@@ -29,6 +29,14 @@ def test_a_notice_names_its_line(gptoss: Gptoss) -> None:
     assert told.err.splitlines()[-1] == "gptoss: 第 1 行：回答到 2 個詞元為止（--max-tokens）"
 
 
+def test_a_line_that_is_no_text_fails_alone(gptoss: Gptoss) -> None:
+    result = gptoss("run", "tiny", "--each", "-q", stdin=b"hi\n" + "天氣".encode("big5") + b"\nhi\n")
+    assert (result.code, result.out) == (1, f"{HELLO}\n\n{HELLO}\n")
+    assert result.err.startswith("gptoss: line 2: the prompt is not UTF-8 (byte 0); if it is Big5: iconv -f BIG5")
+    assert gptoss("run", "tiny", "--each", "-q", stdin="hi\r\n上\r\nhi".encode("utf-16")).out.count(HELLO) == 2
+    assert gptoss("run", "tiny", "--each", stdin=b"").out == ""
+
+
 def test_as_objects_they_have_the_same_keys(gptoss: Gptoss) -> None:
     lines = f"hi\n{'word ' * 200}\n\n你好\n"
     result = gptoss("run", "-q", "tiny", "--each", "--jsonl", "--num-ctx", "128", stdin=lines)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gptoss_cli.errors import BadInput, ModelfileError
-from gptoss_cli.modelfile import INSTRUCTIONS, ROLES, Command, Modelfile, decode, parse, written
+from gptoss_cli.errors import ModelfileError
+from gptoss_cli.modelfile import INSTRUCTIONS, ROLES, Command, Modelfile, parse, written
 
 Said = list[tuple[str, ...]]
 
@@ -168,18 +168,6 @@ def test_quotes(value: str, expected: str) -> None:
 )
 def test_parameters(name: str, value: str, expected: str) -> None:
     assert parse(f"FROM foo\nPARAMETER {name} {value}\n").parameters == ((name, expected),)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_encodings(encoding: str) -> None:
-    mark = "\ufeff" if encoding.startswith("utf-16-") else ""
-    text = decode((mark + "FROM bob\nPARAMETER param1 1\nSYSTEM You are a 你好👋 file.\n").encode(encoding))
-    assert said(text) == [("from", "bob"), ("parameter", "param1", "1"), ("system", "You are a 你好👋 file.")]
-
-
-def test_what_is_not_utf8_says_where() -> None:
-    with pytest.raises(BadInput, match=r"x.Modelfile is not UTF-8 \(byte 7\)"):
-        decode(b"FROM x\n\xff", "x.Modelfile")
 
 
 # what Ollama refuses, and what is said here

@@ -176,7 +176,7 @@ def test_a_stream_that_is_a_file_is_not_replaced(gptoss: Gptoss, tmp_path: Path)
     [
         (None, "no file at x.txt"),
         (b"a" * 1_000_001, "x.txt has 1,000,001 bytes; at most 1,000,000 can be attached"),
-        (b"a\0b", "x.txt is no text file (it has a zero byte)"),
+        (b"a\0b", "x.txt is no text (it has a zero byte)"),
         (b"ab\xff", "x.txt is not UTF-8 (byte 2)"),
     ],
 )
@@ -242,10 +242,28 @@ def test_statistics_go_to_stderr(gptoss: Gptoss) -> None:
     assert result.out.startswith("Hello!")
 
 
-def test_input_that_is_not_utf8_is_replaced_and_said(gptoss: Gptoss) -> None:
-    result = gptoss("run", "tiny", stdin=b"What can you do? \xff\xfe")
-    assert result.code == 0
-    assert "not all UTF-8" in result.err
+def test_input_that_is_no_text_is_refused_as_a_file_is(gptoss: Gptoss) -> None:
+    result = gptoss("run", "-q", "tiny", stdin="天氣如何？".encode("big5"))
+    assert (result.code, result.out) == (2, "")
+    message, hint = result.err.splitlines()
+    assert message == "gptoss: standard input is not UTF-8 (byte 0)"
+    assert "iconv -f BIG5 -t UTF-8" in hint
+    told = json.loads(gptoss("run", "tiny", "--jsonl", stdin=b"ab\xff").err)["error"]
+    assert (told["code"], told["message"]) == ("E_INPUT", "standard input is not UTF-8 (byte 2)")
+    for words in (["\udca4"], ["-s", "\udca4", "hi"]):  # a byte that is no text, as Python has it in an argument
+        assert gptoss("run", "-m", "tiny", *words).code == 2
+
+
+def test_text_of_windows_is_read(gptoss: Gptoss, tmp_path: Path) -> None:
+    """PowerShell writes UTF-16, editors write a mark before UTF-8."""
+    for number, codec in enumerate(("utf-16", "utf-8-sig")):
+        assert gptoss("run", "tiny", stdin="hello\r\n".encode(codec)).out.startswith("Hello!")
+        (tmp_path / f"{number}.txt").write_bytes("你好".encode(codec))
+    usage = [
+        json.loads(gptoss("run", "tiny", "--json", "-f", f"{number}.txt", "hi").out)["usage"]["prompt_tokens"]
+        for number in range(2)
+    ]
+    assert usage[0] == usage[1]
 
 
 @pytest.mark.parametrize(

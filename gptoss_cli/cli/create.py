@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gptoss_cli import modelfile, terminal
+from gptoss_cli import encoding, modelfile, terminal
 from gptoss_cli.cli.models import opened
 from gptoss_cli.cli.offer import offered
 from gptoss_cli.errors import BadInput, ModelNotFound
@@ -117,7 +117,7 @@ def _of_preset(preset: str) -> tuple[str, str, Path]:
 def _of_file(file: str | None) -> tuple[str, str, Path]:
     """(text, what errors call it, where relative paths begin)."""
     if file == "-":
-        return modelfile.decode(sys.stdin.buffer.read(), "standard input"), "standard input", Path.cwd()
+        return encoding.decode(sys.stdin.buffer.read(), "standard input"), "standard input", Path.cwd()
     path = Path(os.path.expanduser(file if file is not None else "Modelfile"))
     if file == "":
         raise BadInput("-f needs the name of a file, or - for standard input")
@@ -131,7 +131,7 @@ def _of_file(file: str | None) -> tuple[str, str, Path]:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
     if len(data) > LARGEST:
         raise BadInput(f"{path} is no Modelfile: it has more than {LARGEST:,} bytes")
-    return modelfile.decode(data, str(path)), str(path), path.parent
+    return encoding.decode(data, str(path)), str(path), path.parent
 
 
 def _tell(remarks: tuple[Remark, ...], called: str) -> None:

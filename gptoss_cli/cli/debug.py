@@ -11,6 +11,7 @@ import typer
 
 from gptoss_cli import vocabulary
 from gptoss_cli.config import Places
+from gptoss_cli.encoding import decode
 from gptoss_cli.errors import BadInput
 from gptoss_cli.harmony import conversation_json, schema
 from gptoss_cli.harmony.parser import Parser
@@ -121,10 +122,7 @@ def _each(convert: Callable[[Document], Document]) -> None:
 
 def _documents(data: bytes) -> Iterator[tuple[int, Document]]:
     """JSON documents one after another, over one line or many, each with the line it begins in."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"standard input is not UTF-8 (byte {error.start})") from None
+    text = decode(data, "standard input")
     decoder, line, place = json.JSONDecoder(), 1, 0
     while place < len(text):
         if text[place].isspace():

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from gptoss_cli import encoding
 from gptoss_cli.cli import prompts
 from gptoss_cli.errors import BadInput, GptossError
 from gptoss_cli.language import translated
@@ -38,41 +40,49 @@ class Asking:
             return view.show(events)
 
 
-def lines_of_input() -> Iterator[str]:
-    """The lines of standard input as they come, without their ends. Raises BadInput when it is a terminal."""
+def lines_of_input() -> Iterator[bytes]:
+    """The lines of standard input as they come, in UTF-8 if they are text. Raises BadInput when it is a terminal.
+
+    UTF-16 is read whole first: its lines do not end where a byte is that of a newline.
+    """
     if sys.stdin.isatty():
         raise BadInput("--each reads prompts from standard input", hint="gptoss run [MODEL] --each < prompts.txt")
-    for number, line in enumerate(sys.stdin.buffer):
-        yield line.decode("utf-8-sig" if number == 0 else "utf-8", errors="replace").rstrip("\r\n")
+    first = sys.stdin.buffer.readline()
+    if encoding.is_utf_16(first):
+        yield from BytesIO(encoding.decode(first + sys.stdin.buffer.read(), "standard input").encode())
+    elif first:
+        yield first
+        yield from sys.stdin.buffer
 
 
-def answer_each(lines: Iterable[str], asking: Asking, *, as_jsonl: bool) -> int:
+def answer_each(lines: Iterable[bytes], asking: Asking, *, as_jsonl: bool) -> int:
     """Ask for each line on its own and write as many lines as there are; the exit code, 1 when one of them failed.
 
     A blank line is answered by an empty one. A failing line gives an empty answer, an error on stderr, and does not
     stop the rest. What is told on stderr names the line. Without as_jsonl, line breaks in an answer become blanks.
     """
     failed = False
-    for number, line in enumerate(lines, 1):
-        shown, error = _asked(number, line, asking)
+    for number, data in enumerate(lines, 1):
+        shown, error = _asked(number, data, asking)
         if error:
             failed = True
             _tell(number, error, asking.screen)
+        line = data.decode("utf-8-sig", errors="replace").rstrip("\r\n")
         _write(_object(number, line, shown, error) if as_jsonl else LINE_BREAKS.sub(" ", shown.answer.strip()))
     return GptossError.exit_code if failed else 0
 
 
-def _asked(number: int, line: str, asking: Asking) -> tuple[Shown, GptossError | None]:
-    if not line.strip():
-        return Shown(), None
+def _asked(number: int, data: bytes, asking: Asking) -> tuple[Shown, GptossError | None]:
     try:
-        return asking.ask(number, line), None
+        line = encoding.decode(data, "the prompt").rstrip("\r\n")
+        return asking.ask(number, line) if line.strip() else Shown(), None
     except GptossError as error:
         return Shown(), error
 
 
 def _tell(number: int, error: GptossError, screen: Screen) -> None:
-    screen.err.write(f"gptoss: line {number}: {safe(str(error))}\n")
+    told = f"{error}; {error.hint}" if error.hint else str(error)
+    screen.err.write(f"gptoss: line {number}: {safe(told)}\n")
     screen.err.flush()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gptoss_cli.attachment import attachment, text_file
+from gptoss_cli.encoding import decode
 from gptoss_cli.errors import BadInput
 from gptoss_cli.language import translated
 
@@ -18,8 +19,10 @@ BETWEEN = "\n\n"
 def compose(words: Sequence[str], piped: str | None, files: Sequence[Path]) -> str:
     """The prompt: files, what was piped in, the words, with a blank line between; a lone `-` moves the piped text.
 
-    Raises BadInput for a `-` without standard input and for a file that is missing, too large or no text.
+    Raises BadInput for a `-` without standard input, words that are no text, and for a file that is missing, too large
+    or no text.
     """
+    words = [decode(os.fsencode(word), "the prompt") for word in words]  # bytes that are no text are surrogates in them
     attached = [attachment(path) for path in files]
     if words.count("-") > 1:
         raise BadInput("- stands for standard input and can be given once")
@@ -37,6 +40,7 @@ def piped_text(*, quiet: bool) -> str | None:
     """All of standard input when it is a pipe or a file; None for a terminal, a device, or nothing.
 
     A pipe that says nothing for two seconds gets a line on stderr: somebody may be waiting without knowing for what.
+    Raises BadInput for what is no text, as for an attached file.
     """
     if sys.stdin is None or not _is_pipe_or_file(sys.stdin.fileno()):
         return None
@@ -50,11 +54,7 @@ def piped_text(*, quiet: bool) -> str | None:
         data += sys.stdin.buffer.read() if data else b""
     finally:
         notice.cancel()
-    text = data.decode("utf-8-sig", errors="replace")
-    if "\ufffd" in text and not quiet:
-        told = translated("standard input is not all UTF-8; what is not was replaced")
-        print(f"gptoss: {told}", file=sys.stderr)
-    return text
+    return decode(data, "standard input")
 
 
 def _is_pipe_or_file(descriptor: int) -> bool:
@@ -72,5 +72,5 @@ def _say_waiting() -> None:
 def system_text(text: str | None) -> str | None:
     """The text itself, or the content of the file after `@`. Raises BadInput."""
     if text is None or not text.startswith("@"):
-        return text
+        return text and decode(os.fsencode(text), "the system text")
     return text_file(Path(text[1:]))
