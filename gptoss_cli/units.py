@@ -27,7 +27,7 @@ def duration(seconds: float) -> str:
 
 
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s)")  # as Go's time.ParseDuration has them, without the smallest
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s)")  # as Go's time.ParseDuration: any order, no smaller units
 
 
 def seconds(text: str) -> float:

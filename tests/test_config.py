@@ -53,8 +53,8 @@ def test_nothing_given_is_all_defaults() -> None:
         (
             {"GPTOSS_KEEP_ALIVE": "soon"},
             {},
-            "GPTOSS_KEEP_ALIVE: keep_alive must be a duration such as 5m or 1h30m, or seconds; 0 is none, -1 for ever;"
-            " not 'soon'",
+            "GPTOSS_KEEP_ALIVE: keep_alive must be a duration such as 5m or 1h30m, or seconds; 0 is none, less is"
+            " for ever; not 'soon'",
         ),
         ({}, {"models": 3}, "config.toml: models holds a table for each model"),
         ({}, {"models": {"a": 3}}, "config.toml: models holds a table for each model"),
@@ -166,7 +166,7 @@ def test_sockets_have_a_short_folder_of_one_home(tmp_path: Path) -> None:
 
 
 def test_how_long_a_model_stays() -> None:
-    for value, count in (("1h", 3600.0), ("0", 0.0), (-1, -1.0), (90, 90.0)):
+    for value, count in (("1h", 3600.0), ("0", 0.0), (-1, -1.0), (90, 90.0), ("-5m", -300.0), ("1m1h", 3660.0)):
         assert Settings.resolve(flags={"keep_alive": value}, environment={}, preset={}, file={}).keep_alive_s == count
     assert Settings.resolve(flags={}, environment={}, preset={}, file={}).keep_alive_s == 300
     assert Settings.resolve(flags={}, environment={}, preset={}, file={"keepalive": "2m"}).keep_alive == "2m"

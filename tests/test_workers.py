@@ -44,7 +44,7 @@ def test_the_second_run_uses_the_process_of_the_first(warm: Callable[..., Result
     (told,) = json.loads(warm("ps", "--json").out)
     assert (told["name"], told["weights"], told["context"], told["busy"]) == ("tiny", str(TINY), 8192, False)
     assert json.loads(warm("run", "--json", "tiny", "hi").out)["usage"]["prompt_reused"] > 60
-    result = warm("run", "-q", "tiny", "hi", "--keepalive", "-1")
+    result = warm("run", "-q", "tiny", "hi", "--keepalive", "-5m")
     assert result.out == HELLO
     name, weights, memory, context, until = warm("ps").out.rstrip("\n").split("\t")
     assert (name, weights, context, until) == ("tiny", "5.8 MB", "8192", "forever")

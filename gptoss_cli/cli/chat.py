@@ -19,7 +19,7 @@ from gptoss_cli.library.model import Model
 from gptoss_cli.terminal import Screen
 
 Text = str | None
-KEEP_ALIVE = "The model stays loaded: 5m, 1h30m, seconds; 0: not at all; -1: for ever. [5m]"
+KEEP_ALIVE = "The model stays loaded: 5m, 1h30m, seconds; 0: not at all; negative: for ever. [5m]"
 
 
 def chat(

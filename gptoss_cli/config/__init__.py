@@ -293,7 +293,7 @@ def _duration(name: str, value: object) -> str:
         seconds(str(value))
     except ValueError:
         raise BadInput(
-            f"{name} must be a duration such as 5m or 1h30m, or seconds; 0 is none, -1 for ever; not {value!r}"
+            f"{name} must be a duration such as 5m or 1h30m, or seconds; 0 is none, less is for ever; not {value!r}"
         ) from None
     return str(value)
 
