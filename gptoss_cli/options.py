@@ -107,23 +107,23 @@ def typed(name: str, value: object) -> object:
         return None
     if name not in LIMITS and name not in LOADING:
         raise BadInput(f"unknown option {name}", hint="known: " + ", ".join(sorted(NAMES)))
-    return _number(name, value)
+    return number(name, value, *(LOADING[name] if name in LOADING else LIMITS[name]))
 
 
-def _number(name: str, value: object) -> float:
-    low, high = LOADING[name] if name in LOADING else LIMITS[name]
+def number(name: str, value: object, low: int | float, high: int | float) -> float:
+    """`value` as the number `name` within these bounds, whole unless one of them is a float. Raises BadInput."""
     kind = float if isinstance(low, float) or isinstance(high, float) else int
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError
-        number = kind(value)
-        if isinstance(value, float) and number != value:
+        found = kind(value)
+        if isinstance(value, float) and found != value:
             raise ValueError
     except (ValueError, OverflowError):
         raise BadInput(f"{name} must be a {'number' if kind is float else 'whole number'}, not {value!r}") from None
-    if not math.isfinite(number) or not low <= number <= high:
+    if not math.isfinite(found) or not low <= found <= high:
         raise BadInput(f"{name} must be from {low} to {high}, not {value}")
-    return number
+    return found
 
 
 def _effort(value: object) -> Effort:

@@ -61,7 +61,7 @@ def test_on_a_terminal_it_is_a_table(home: Path) -> None:
     ("arguments", "code", "message"),
     [
         (("tiny", "-d", "131072"), 2, "depth 131072 and 512 tokens are more than the 131072 that the model can hold"),
-        (("tiny", "-p", "0"), 2, "'--n-prompt'"),
+        (("tiny", "-p", "0"), 2, "--n-prompt must be from 1 to 10000000, not 0"),
         (("none",), 3, "unknown model none"),
     ],
 )

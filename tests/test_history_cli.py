@@ -198,7 +198,7 @@ def test_on_a_terminal_it_asks_and_no_title_is_obeyed(home: Path, ids: tuple[str
         (("rm", "--all"), 2, "--yes says that you mean it"),
         (("rm",), 2, "name the chats to forget, or --all of them"),
         (("rm", "x", "--all"), 2, "name the chats to forget, or --all of them"),
-        (("list", "-n", "0"), 2, "is not in the range x>=1"),
+        (("list", "-n", "0"), 2, "-n must be from 1 to 10000000, not 0"),
     ],
 )
 def test_what_is_wrong_is_said(arguments: tuple[str, ...], code: int, message: str, gptoss: Gptoss) -> None:

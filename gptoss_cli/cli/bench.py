@@ -14,6 +14,7 @@ import typer
 from gptoss_cli import terminal
 from gptoss_cli.cli import offer
 from gptoss_cli.cli.models import Json, opened, print_lines
+from gptoss_cli.cli.numbers import CpuMoe, whole
 from gptoss_cli.config import Places, Settings, read_file
 from gptoss_cli.engine import Step, bench
 from gptoss_cli.engine.bench import Event, LeftOut, Rate, Setting, Speed, Task
@@ -28,35 +29,43 @@ from gptoss_cli.units import size as file_size
 USUAL = Task()
 TITLES = ("DEPTH", "PREFILL/s", "DECODE/s", "CEILING/s", "RESIDENT", "ANONYMOUS", "CONTEXT")
 
-Whole = int | None
+Text = str | None  # numbers too: Settings.resolve reads them
 
 
 def measure(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", hidden=True)] = None,
     prompt: Annotated[
-        int, typer.Option("-p", "--n-prompt", metavar="N", min=1, help="Tokens of a prompt.")
+        int, typer.Option("-p", "--n-prompt", metavar="N", parser=whole("--n-prompt", 1), help="Tokens of a prompt.")
     ] = USUAL.prompt,
     answer: Annotated[
-        int, typer.Option("-n", "--n-gen", metavar="N", min=1, help="Tokens of an answer.")
+        int, typer.Option("-n", "--n-gen", metavar="N", parser=whole("--n-gen", 1), help="Tokens of an answer.")
     ] = USUAL.answer,
     depth: Annotated[
         list[int] | None,
-        typer.Option("-d", "--depth", metavar="N", min=0, help="Tokens before both (repeatable). [0, 4096, 32768]"),
+        typer.Option(
+            "-d",
+            "--depth",
+            metavar="N",
+            parser=whole("--depth", 0),
+            help="Tokens before both (repeatable). [0, 4096, 32768]",
+        ),
     ] = None,
     all_depths: Annotated[
         bool, typer.Option("--all-depths", help="The usual depths, also those that take more than a minute.")
     ] = False,
     repetitions: Annotated[
-        int, typer.Option("-r", "--repetitions", metavar="N", min=1, help="Runs of which the median is told.")
-    ] = USUAL.repetitions,
-    threads: Annotated[Whole, typer.Option("-t", "--threads", metavar="N", min=1, help="[usable cores]")] = None,
-    gpu_layers: Annotated[Whole, typer.Option(metavar="N", min=-1, help="Layers on the GPU. [as fit]")] = None,
-    cpu_moe: Annotated[
-        Whole,
+        int,
         typer.Option(
-            "--cpu-moe", "--n-cpu-moe", metavar="N", min=0, help="Layers whose experts stay in RAM: N, or all. [as fit]"
+            "-r",
+            "--repetitions",
+            metavar="N",
+            parser=whole("--repetitions", 1),
+            help="Runs of which the median is told.",
         ),
-    ] = None,
+    ] = USUAL.repetitions,
+    threads: Annotated[Text, typer.Option("-t", "--threads", metavar="N", help="[usable cores]")] = None,
+    gpu_layers: Annotated[Text, typer.Option(metavar="N", help="Layers on the GPU. [as fit]")] = None,
+    cpu_moe: CpuMoe = None,
     repack: Annotated[bool, typer.Option("--repack", help="Weights copied into the layout of the CPU.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Try it even if memory is too small for it.")] = False,
     as_json: Json = False,

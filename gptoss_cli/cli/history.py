@@ -13,6 +13,7 @@ import typer
 from gptoss_cli import terminal
 from gptoss_cli.cli.asking import can_ask
 from gptoss_cli.cli.models import Json, age, print_lines
+from gptoss_cli.cli.numbers import whole
 from gptoss_cli.config import Places
 from gptoss_cli.engine.states import FOLDER, forget_session
 from gptoss_cli.errors import BadInput, GptossError
@@ -30,7 +31,9 @@ Session = Annotated[str, typer.Argument(metavar="ID|NAME", hidden=True)]
 
 @history.command("list")
 def list_sessions(
-    count: Annotated[int | None, typer.Option("-n", metavar="N", min=1, help="Only the newest N.")] = None,
+    count: Annotated[
+        int | None, typer.Option("-n", metavar="N", parser=whole("-n", 1), help="Only the newest N.")
+    ] = None,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Ids only.")] = False,
 ) -> None:

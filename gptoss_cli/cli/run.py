@@ -16,6 +16,7 @@ from gptoss_cli.cli import offer, output, prompts
 from gptoss_cli.cli.asking import can_chat
 from gptoss_cli.cli.chat import KEEP_ALIVE, Opened
 from gptoss_cli.cli.each import Asking, answer_each, lines_of_input
+from gptoss_cli.cli.numbers import CpuMoe
 from gptoss_cli.cli.saving import Saving
 from gptoss_cli.config import Places, Settings, read_file
 from gptoss_cli.errors import BadInput, GptossError, ModelNotFound
@@ -28,7 +29,6 @@ from gptoss_cli.session import Session
 from gptoss_cli.terminal import Screen, Shown, Viewer, safe
 
 Text = str | None  # numbers too: options.typed reads them, and says with the value what is wrong
-Whole = int | None
 File = Path | None
 
 
@@ -56,15 +56,10 @@ def run(
     seed: Annotated[Text, typer.Option(metavar="N", help="Draw the same random numbers.")] = None,
     stop: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="End the answer here (repeatable).")] = None,
     num_ctx: Annotated[Text, typer.Option(metavar="N", help="Length of the context. [as needed]")] = None,
-    gpu_layers: Annotated[Whole, typer.Option(metavar="N", min=-1, help="Layers on the GPU. [as fit]")] = None,
-    cpu_moe: Annotated[
-        Whole,
-        typer.Option(
-            "--cpu-moe", "--n-cpu-moe", metavar="N", min=0, help="Layers whose experts stay in RAM: N, or all. [as fit]"
-        ),
-    ] = None,
+    gpu_layers: Annotated[Text, typer.Option(metavar="N", help="Layers on the GPU. [as fit]")] = None,
+    cpu_moe: CpuMoe = None,
     force: Annotated[bool, typer.Option("--force", help="Try it even if memory is too small for it.")] = False,
-    threads: Annotated[Whole, typer.Option(metavar="N", min=1, help="Threads. [usable cores]")] = None,
+    threads: Annotated[Text, typer.Option(metavar="N", help="Threads. [usable cores]")] = None,
     keep_alive: Annotated[Text, typer.Option(metavar="TIME", help=KEEP_ALIVE)] = None,
     header_guard: Annotated[bool, typer.Option(help="Keep Harmony headers well formed.")] = True,
     out: Annotated[File, typer.Option("-o", "--output", metavar="FILE", help="Write the answer here, whole.")] = None,
