@@ -6,7 +6,18 @@ import pytest
 from conftest import TINY
 
 from gptoss_cli.engine import Step, memory
-from gptoss_cli.engine.bench import DEPTHS, LeftOut, Rate, Setting, Speed, Task, estimate_s, measure, token_bytes
+from gptoss_cli.engine.bench import (
+    DEPTHS,
+    Bandwidth,
+    LeftOut,
+    Rate,
+    Setting,
+    Speed,
+    Task,
+    estimate_s,
+    measure,
+    token_bytes,
+)
 from gptoss_cli.engine.footprint import Footprint
 from gptoss_cli.engine.memory import Gpu, Load, Machine
 from gptoss_cli.engine.room import Wanted
@@ -55,6 +66,17 @@ def test_an_estimate_follows_the_line_of_what_was_measured() -> None:
     assert estimate_s(task, 3000, [speed(0, 50), speed(1000, 100)]) == pytest.approx(20 + 0.2)
 
 
+def test_the_bound_is_never_below_what_was_measured() -> None:
+    def speed(ram_bytes: int | None, *rates: float) -> Speed:
+        return Speed(0, 8192, Rate(rates), Rate(rates), 3, ram_bytes, Load(), Footprint(None, None))
+
+    slow, fast, cached = speed(2, 30, 38, 36), speed(2, 40, 20, 41), speed(None, 900)
+    quiet = Bandwidth.best((100, 110), [slow, fast, cached])
+    assert (quiet.bytes_s, slow.ceiling(quiet), cached.ceiling(quiet)) == (110, 55, None)
+    busy = Bandwidth.best((70, 60), [slow, fast, cached])
+    assert (busy.bytes_s, slow.ceiling(busy), fast.ceiling(busy)) == (82, 41, 41)
+
+
 @pytest.mark.soak
 def test_every_depth_is_measured() -> None:
     task = Task(prompt=40, answer=6, repetitions=3, depths=(0, 900, 300))
@@ -62,12 +84,13 @@ def test_every_depth_is_measured() -> None:
     (setting,) = (each for each in events if isinstance(each, Setting))
     assert (setting.layers, setting.threads, setting.plan.placement.gpu_layers) == (4, 1, 0)
     assert setting.load_s > 0
+    assert [isinstance(each, Bandwidth) for each in events[-2:]] == [False, True]
     speeds = [each for each in events if isinstance(each, Speed)]
     assert [each.depth for each in speeds] == [0, 900, 300]
     for each in speeds:
         assert len(each.prefill.runs) == len(each.decode.runs) == 3
         assert min(each.prefill.runs + each.decode.runs) > 0
-        assert each.ceiling is None  # all of it is in the caches
+        assert each.ram_bytes is None  # all of it is in the caches
         assert each.n_ctx == 8192
         assert 2**20 < each.context.total_bytes < 2**26
     stages = {each.stage for each in events if isinstance(each, Step)}

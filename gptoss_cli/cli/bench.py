@@ -17,7 +17,7 @@ from gptoss_cli.cli.models import Json, opened, print_lines
 from gptoss_cli.cli.numbers import CpuMoe, whole
 from gptoss_cli.config import Places, Settings, read_file
 from gptoss_cli.engine import Step, bench
-from gptoss_cli.engine.bench import Event, LeftOut, Rate, Setting, Speed, Task
+from gptoss_cli.engine.bench import Bandwidth, Event, LeftOut, Rate, Setting, Speed, Task
 from gptoss_cli.engine.memory import size
 from gptoss_cli.engine.room import Wanted
 from gptoss_cli.language import translated
@@ -101,15 +101,16 @@ def measure(
     if as_json:
         print_lines(json.dumps(_object(chosen, task, repack, results), ensure_ascii=False))
         return
+    (ram,) = (each for each in results if isinstance(each, Bandwidth))
     for result in results:
         match result:
             case Setting():
-                screen.say(f"{chosen.name}: {_facts(result)}")
+                screen.say(f"{chosen.name}: {_facts(result, ram)}")
             case LeftOut(depth=left, reason=reason):
                 screen.say(translated("depth {depth} left out: {reason}", depth=left, reason=reason))
     plain = not sys.stdout.isatty()
     titles = TITLES if plain else [translated(title) for title in TITLES]
-    rows = [_row(each, plain) for each in results if isinstance(each, Speed)]
+    rows = [_row(each, ram, plain) for each in results if isinstance(each, Speed)]
     print_lines(*terminal.table(titles, rows, plain=plain))
 
 
@@ -134,7 +135,7 @@ def _shown(events: Iterator[Event], screen: Screen) -> Iterator[Event]:
             screen.err.flush()
 
 
-def _facts(setting: Setting) -> str:
+def _facts(setting: Setting, ram: Bandwidth) -> str:
     return translated(
         "{size}, {layers} layers, on {devices}, threads {threads}, loaded in {load_s:.2f} s, memory read at {rate}/s",
         size=file_size(setting.weight_bytes),
@@ -142,19 +143,19 @@ def _facts(setting: Setting) -> str:
         threads=setting.threads,
         devices=", ".join(setting.devices),
         load_s=setting.load_s,
-        rate=file_size(setting.ram_bytes_s),
+        rate=file_size(ram.bytes_s),
     )
 
 
-def _row(speed: Speed, plain: bool) -> list[str]:
+def _row(speed: Speed, ram: Bandwidth, plain: bool) -> list[str]:
     """Plain: numbers alone, bytes as they are; an empty cell for what is not known."""
-    used, context = speed.footprint, speed.context.total_bytes
+    used, context, most = speed.footprint, speed.context.total_bytes, speed.ceiling(ram)
     if plain:
-        figures = (speed.prefill.median, speed.decode.median, speed.ceiling)
+        figures = (speed.prefill.median, speed.decode.median, most)
         amounts = (used.resident_bytes, used.anonymous_bytes, context)
         cells = [*("" if each is None else f"{each:.2f}" for each in figures)]
         return [str(speed.depth), *cells, *("" if each is None else str(each) for each in amounts)]
-    ceiling = "-" if speed.ceiling is None else f"{speed.ceiling:.1f} ({speed.decode.median / speed.ceiling:.0%})"
+    ceiling = "-" if most is None else f"{most:.1f} ({speed.decode.median / most:.0%})"
     amounts_read = ("-" if each is None else size(each) for each in (used.resident_bytes, used.anonymous_bytes))
     return [str(speed.depth), _spread(speed.prefill), _spread(speed.decode), ceiling, *amounts_read, size(context)]
 
@@ -167,6 +168,7 @@ def _spread(rate: Rate) -> str:
 def _object(model: Model, task: Task, repack: bool, results: list[Event]) -> dict[str, object]:
     """What --json says; keys are added, never renamed. Null where nothing is known."""
     setting = next(each for each in results if isinstance(each, Setting))
+    ram = next(each for each in results if isinstance(each, Bandwidth))
     return {
         "model": model.name,
         "weights": str(model.weights),
@@ -181,20 +183,21 @@ def _object(model: Model, task: Task, repack: bool, results: list[Event]) -> dic
         "answer_tokens": task.answer,
         "repetitions": task.repetitions,
         "load_s": round(setting.load_s, 6),
-        "ram_bytes_per_s": round(setting.ram_bytes_s),
-        "depths": [_speed_object(each) for each in results if isinstance(each, Speed)],
+        "ram_bytes_per_s": round(ram.bytes_s),
+        "depths": [_speed_object(each, ram) for each in results if isinstance(each, Speed)],
         "left_out": [asdict(each) for each in results if isinstance(each, LeftOut)],
     }
 
 
-def _speed_object(speed: Speed) -> dict[str, object]:
+def _speed_object(speed: Speed, ram: Bandwidth) -> dict[str, object]:
+    most = speed.ceiling(ram)
     return {
         "depth": speed.depth,
         "num_ctx": speed.n_ctx,
         "prefill": _rate_object(speed.prefill),
         "decode": _rate_object(speed.decode),
         "bytes_per_token": speed.token_bytes,
-        "ceiling_tokens_per_s": None if speed.ceiling is None else round(speed.ceiling, 3),
+        "ceiling_tokens_per_s": None if most is None else round(most, 3),
         "resident_bytes": speed.footprint.resident_bytes,
         "anonymous_bytes": speed.footprint.anonymous_bytes,
         "kv_bytes": speed.context.kv_bytes,

@@ -1,12 +1,17 @@
 """How fast the processors read memory: the bound on decoding, which reads all active weights for every token."""
 
+import math
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 UNKNOWN_CACHE_BYTES = 32 * 2**20
 SMALLEST_BYTES, LARGEST_BYTES = 256 * 2**20, 2**30
-PASSES = 7
+MEASURED_S, PASS_S = 0.25, 0.02
 
 
 def cache_bytes(folder: Path = CACHES) -> int:
@@ -35,13 +40,25 @@ def measured(threads: int) -> float:
 
     import numpy
 
-    total = min(max(SMALLEST_BYTES, 8 * cache_bytes()), LARGEST_BYTES)
-    # written to, since pages that are only reserved are all the same page of zeros
-    parts = [numpy.full(total // threads // 8, index, dtype=numpy.uint64) for index in range(threads)]
-    best = 0.0
+    total = min(max(SMALLEST_BYTES, 4 * cache_bytes()), LARGEST_BYTES)
+    best, sweeps = 0.0, 1
     with ThreadPoolExecutor(threads) as pool:
-        for _ in range(PASSES):
+        # written to, since pages that are only reserved are all the same page of zeros; by the threads, so that each
+        # socket has its share
+        parts = list(pool.map(lambda each: numpy.full(total // threads // 8, each, dtype=numpy.uint64), range(threads)))
+        ends = time.perf_counter() + MEASURED_S
+        while not best or time.perf_counter() < ends:
+            # many threads read a part in less time than it takes to tell them to
             started = time.perf_counter()
-            list(pool.map(numpy.bitwise_or.reduce, parts))  # ufuncs leave the interpreter lock
-            best = max(best, sum(part.nbytes for part in parts) / (time.perf_counter() - started))
+            list(pool.map(_read, parts, [sweeps] * threads))
+            took = time.perf_counter() - started
+            best = max(best, sweeps * sum(part.nbytes for part in parts) / took)
+            sweeps = max(sweeps, math.ceil(PASS_S / took * sweeps))
     return best
+
+
+def _read(part: "numpy.ndarray[Any, Any]", sweeps: int) -> None:
+    import numpy
+
+    for _ in range(sweeps):
+        numpy.bitwise_or.reduce(part)  # ufuncs leave the interpreter lock

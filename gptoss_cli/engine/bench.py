@@ -5,7 +5,7 @@ repetitions. Unlike it, sampling is part of an answer, at the temperature that u
 """
 
 import random
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,14 +55,13 @@ class Rate:
 
 @dataclass(frozen=True)
 class Setting:
-    """What runs, and where. ram_bytes_s: how fast the threads read memory."""
+    """What runs, and where."""
 
     weight_bytes: int
     layers: int
     threads: int
     devices: tuple[str, ...]
     plan: Plan
-    ram_bytes_s: float
     load_s: float
 
 
@@ -70,8 +69,8 @@ class Setting:
 class Speed:
     """The rates at one depth.
 
-    token_bytes: read for each decoded token. ceiling: tokens per second that reading the part of them which is in RAM
-    allows at most; None when that says nothing, since nothing is computed there or all of it fits into the caches.
+    token_bytes: read for each decoded token. ram_bytes: the part of them which is in RAM; None when that says nothing
+    of the speed, since nothing is computed there or all of it fits into the caches.
     context: the KV cache and compute buffers of n_ctx tokens, on all devices, as planned.
     """
 
@@ -80,9 +79,13 @@ class Speed:
     prefill: Rate
     decode: Rate
     token_bytes: int
-    ceiling: float | None
+    ram_bytes: int | None
     context: Load
     footprint: Footprint
+
+    def ceiling(self, ram: "Bandwidth") -> float | None:
+        """Tokens per second that reading them from RAM allows at most."""
+        return ram.bytes_s / self.ram_bytes if self.ram_bytes else None
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,28 @@ class LeftOut:
     reason: str
 
 
-Event = Setting | Step | Speed | LeftOut
+@dataclass(frozen=True)
+class Bandwidth:
+    """How fast the threads read memory: the best that was seen, by itself before and after the runs, or in one of them.
+
+    What else the machine does slows each of these, at times of its own; a bound below what was done would be none.
+    """
+
+    bytes_s: float
+
+    @classmethod
+    def best(cls, measured: Sequence[float], speeds: Sequence[Speed]) -> "Bandwidth":
+        """measured: bytes per second, by themselves."""
+        return cls(max(*measured, *(max(each.decode.runs) * (each.ram_bytes or 0) for each in speeds)))
+
+
+Event = Setting | Step | Speed | LeftOut | Bandwidth
 
 
 def measure(
     path: Path, task: Task, wanted: Wanted, *, threads: int | None, repack: bool, adapters: tuple[Path, ...] = ()
 ) -> Generator[Event, None, None]:
-    """One Setting, then a Speed or a LeftOut for each depth; Steps while something goes on. Closing it stops at once.
+    """One Setting, a Speed or a LeftOut for each depth, the Bandwidth; Steps while something goes on. Closing stops it.
 
     Raises BadInput for a file that is no model and a depth beyond its context, DoesNotFit, EngineError.
     """
@@ -107,8 +125,8 @@ def measure(
     room.check()
     depths = _checked_depths(task, room.shape.n_ctx_train)
     threads = threads or plan.threads(room.shape.weight_bytes)
-    yield Step("memory", 0, 1)
-    ram_bytes_s = bandwidth.measured(threads)
+    yield Step("memory", 0, 2)
+    before = bandwidth.measured(threads)
     engine = LlamaEngine(
         path,
         num_ctx=wanted.num_ctx,
@@ -124,9 +142,11 @@ def measure(
         runs = _Runs(engine, task)
         load_s = yield from runs.warm_up()
         info = engine.info
-        setting = Setting(room.shape.weight_bytes, info.n_layer, threads, info.devices, room.plan, ram_bytes_s, load_s)
+        setting = Setting(room.shape.weight_bytes, info.n_layer, threads, info.devices, room.plan, load_s)
         yield setting
-        yield from _speeds(runs, task, depths, setting)
+        speeds = yield from _speeds(runs, task, depths, setting.plan)
+    yield Step("memory", 1, 2)  # the model has left memory: there is room
+    yield Bandwidth.best((before, bandwidth.measured(threads)), speeds)
 
 
 def _checked_depths(task: Task, most: int) -> tuple[int, ...]:
@@ -139,7 +159,7 @@ def _checked_depths(task: Task, most: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(task.depths))
 
 
-def _speeds(runs: "_Runs", task: Task, depths: tuple[int, ...], setting: Setting) -> Iterator[Event]:
+def _speeds(runs: "_Runs", task: Task, depths: tuple[int, ...], made: Plan) -> Generator[Event, None, list[Speed]]:
     asked = task.depths is not None
     done: list[Speed] = []
     for depth in depths:
@@ -153,8 +173,9 @@ def _speeds(runs: "_Runs", task: Task, depths: tuple[int, ...], setting: Setting
                 raise
             yield LeftOut(depth, str(error))
             continue
-        done.append(_speed(depth, prefill, decode, runs.n_ctx, setting))
+        done.append(_speed(depth, prefill, decode, runs.n_ctx, made))
         yield done[-1]
+    return done
 
 
 def estimate_s(task: Task, depth: int, done: Sequence[Speed]) -> float:
@@ -176,11 +197,11 @@ def _line(x: float, points: Sequence[tuple[float, float]]) -> float:
     return y1 if x0 == x1 else y1 + max(0.0, (y1 - y0) / (x1 - x0)) * (x - x1)
 
 
-def _speed(depth: int, prefill: Rate, decode: Rate, n_ctx: int, setting: Setting) -> Speed:
-    in_ram, elsewhere = token_bytes(setting.plan, depth)
+def _speed(depth: int, prefill: Rate, decode: Rate, n_ctx: int, made: Plan) -> Speed:
+    in_ram, elsewhere = token_bytes(made, depth)
     says = in_ram > bandwidth.cache_bytes()
-    shape, placement = setting.plan.shape, setting.plan.placement
-    machine = memory.Machine(None, tuple(memory.Gpu(str(place), 0, 0) for place in range(len(setting.plan.gpus))))
+    shape, placement = made.shape, made.placement
+    machine = memory.Machine(None, tuple(memory.Gpu(str(place), 0, 0) for place in range(len(made.gpus))))
     context = memory.placed(shape, machine, n_ctx, UBATCH, placement).total
     return Speed(
         depth,
@@ -188,7 +209,7 @@ def _speed(depth: int, prefill: Rate, decode: Rate, n_ctx: int, setting: Setting
         prefill,
         decode,
         in_ram + elsewhere,
-        setting.ram_bytes_s / in_ram if says else None,
+        in_ram if says else None,
         replace(context, weight_bytes=0),
         footprint.now(),
     )
