@@ -40,11 +40,14 @@ DEFAULT_ROOM = 2048
 class LocalChat:
     """A model in this process. One reply at a time."""
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, num_ctx: int | None = None) -> None:
-        """num_ctx: the length that the engine's context is fixed to, if it is."""
+    def __init__(
+        self, engine: Engine, tokenizer: Tokenizer, num_ctx: int | None = None, notice: str | None = None
+    ) -> None:
+        """num_ctx: the length that the engine's context is fixed to, if it is. notice: for the first reply to tell."""
         self.engine = engine
         self.tokenizer = tokenizer
         self._num_ctx = num_ctx
+        self._untold = [Notice(notice)] if notice else []
 
     def reply(self, conversation: Conversation, options: Options) -> Iterator[Event]:
         """The events of one reply to `conversation`, ended by Done; closing it early stops the engine within a token.
@@ -52,7 +55,12 @@ class LocalChat:
         Deltas of the final channel stop before the first of `options.stop`, which the answer does not contain.
         Raises NoAnswer when the prompt is longer than the context, EngineError.
         """
-        return _Reply(self.engine, self.tokenizer, conversation, options).events()
+        return self._events(_Reply(self.engine, self.tokenizer, conversation, options))
+
+    def _events(self, reply: "_Reply") -> Iterator[Event]:
+        while self._untold:
+            yield self._untold.pop()
+        yield from reply.events()
 
     def settle(self, conversation: Conversation) -> None:
         """Read in the background what the next prompt will begin with: the answer as history has it, without thoughts.

@@ -153,16 +153,17 @@ def test_gptoss_home_moves_everything(tmp_path: Path) -> None:
 
 
 def test_sockets_have_a_short_folder_of_one_home(tmp_path: Path) -> None:
-    def runtime(**environment: str) -> Path:
-        return Places.of({"GPTOSS_HOME": str(tmp_path), **environment}).runtime
+    def runtimes(**environment: str) -> tuple[Path, ...]:
+        return Places.of({"GPTOSS_HOME": str(tmp_path), **environment}).runtimes
 
-    assert runtime(XDG_RUNTIME_DIR="/tmp").parent == Path("/tmp/gptoss")
-    shared = runtime().parent
-    assert shared.parent == Path("/tmp")
-    assert shared.name.startswith("gptoss-")  # of this user
-    assert runtime(XDG_RUNTIME_DIR=str(tmp_path / "missing")) == runtime()
-    assert runtime(XDG_RUNTIME_DIR="relative", TMPDIR="/" + "long" * 20) == runtime()
-    assert runtime(GPTOSS_HOME=str(tmp_path / "other")) != runtime()
+    (shared,) = runtimes()
+    assert shared.parent.parent == Path("/tmp")
+    assert shared.parent.name.startswith("gptoss-")  # of this user
+    own, other = runtimes(XDG_RUNTIME_DIR="/tmp")
+    assert (own.parent, own.name, other) == (Path("/tmp/gptoss"), shared.name, shared)
+    for wrong in ("", "relative", "/" + "long" * 20):
+        assert runtimes(XDG_RUNTIME_DIR=wrong, TMPDIR=wrong)[-1] == shared
+    assert runtimes(GPTOSS_HOME=str(tmp_path / "other")) != (shared,)
 
 
 def test_how_long_a_model_stays() -> None:

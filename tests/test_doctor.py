@@ -48,6 +48,33 @@ def test_the_object_of_a_healthy_machine(gptoss: Gptoss, home: Path) -> None:
 
 
 @pytest.mark.soak
+def test_a_folder_for_sockets_that_cannot_be_used(gptoss: Gptoss, runtime_base: Path) -> None:
+    def told(own: Path | str, shared: Path | str) -> list[tuple[str, str, str]]:
+        found = json.loads(gptoss("doctor", "--json", XDG_RUNTIME_DIR=str(own), TMPDIR=str(shared)).out)["problems"]
+        return [(each["severity"], each["what"], each["fix"]) for each in found if each != FRESH]
+
+    fine, wide, file = runtime_base / "fine", runtime_base / "wide", runtime_base / "file"
+    fine.mkdir(mode=0o700)
+    wide.mkdir()
+    wide.chmod(0o777)
+    file.touch()
+    assert told(fine, fine) == []
+    assert list(fine.iterdir()) == []
+    instead = f"; {fine}/gptoss-{os.getuid()} is used instead"
+    cannot = "XDG_RUNTIME_DIR cannot be used:"
+    assert told("here", fine) == [
+        ("warning", f"{cannot} here is no absolute path{instead}", "unset XDG_RUNTIME_DIR"),
+    ]
+    assert told(file, fine) == [("warning", f"{cannot} {file} is not a folder{instead}", "unset XDG_RUNTIME_DIR")]
+    assert told(wide, fine) == [("warning", f"{cannot} others may write to {wide}{instead}", f"chmod 700 {wide}")]
+    own = "mkdir -p -m 700 ~/.gptoss-run && export XDG_RUNTIME_DIR=~/.gptoss-run"
+    assert told(runtime_base / "none", wide) == [
+        ("warning", f"{cannot} {runtime_base}/none cannot be used: No such file or directory", own),
+        ("warning", f"models do not stay loaded: others may write to {wide}", f"chmod 700 {wide}"),
+    ]
+
+
+@pytest.mark.soak
 def test_a_person_reads_sections_and_what_to_do(gptoss: Gptoss) -> None:
     gptoss("create", "mine", "-f", "-", stdin="FROM tiny\n")
     result = gptoss("doctor", GPTOSS_MODEL="mine")

@@ -1,8 +1,7 @@
-"""The private folder of engines' processes, and proving who one is."""
+"""Where an engine's process is found, and proving who one is."""
 
 import os
 import socket
-import stat
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -10,43 +9,7 @@ from pathlib import Path
 import pytest
 
 from gptoss_cli.engine import wire
-from gptoss_cli.engine.link import Gone, Link, Place, private_folder, read_key
-from gptoss_cli.errors import EngineError
-
-
-def test_the_folder_is_for_one_user_alone(runtime: Path) -> None:
-    for _ in range(2):
-        private_folder(runtime)
-    assert [stat.S_IMODE(each.stat().st_mode) for each in (runtime.parent, runtime)] == [0o700, 0o700]
-    runtime.chmod(0o750)
-    with pytest.raises(EngineError, match="is not a private folder of yours") as error:
-        private_folder(runtime)
-    assert error.value.hint is not None
-    assert "--keep-alive 0" in error.value.hint
-
-
-def test_neither_a_link_nor_a_file_is_taken_for_it(runtime: Path, tmp_path: Path) -> None:
-    runtime.parent.mkdir(mode=0o700)
-    runtime.symlink_to(tmp_path)
-    with pytest.raises(EngineError, match="is not a private folder of yours"):
-        private_folder(runtime)
-    runtime.unlink()
-    runtime.write_text("")
-    with pytest.raises(EngineError, match="cannot be used: File exists"):
-        private_folder(runtime)
-
-
-def test_all_read_the_same_key_and_nobody_else_can(runtime: Path) -> None:
-    private_folder(runtime)
-    keys: list[bytes] = []
-    threads = [threading.Thread(target=lambda: keys.append(read_key(runtime))) for _ in range(8)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    assert len(set(keys)) == 1
-    assert len(keys[0]) == 32
-    assert [(each.name, stat.S_IMODE(each.stat().st_mode)) for each in runtime.iterdir()] == [("key", 0o600)]
+from gptoss_cli.engine.link import Gone, Link, Place
 
 
 def test_a_place_is_for_one_content_of_a_file(runtime: Path, tmp_path: Path) -> None:

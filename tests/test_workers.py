@@ -67,6 +67,40 @@ def test_without_keep_alive_nothing_stays(warm: Callable[..., Result], runtime_b
     assert list(runtime_base.iterdir()) == []
 
 
+def test_where_one_folder_cannot_be_used_the_next_one_is(warm: Callable[..., Result], runtime_base: Path) -> None:
+    (runtime_base / "file").touch()
+    for wrong in (runtime_base / "file", Path("/proc"), Path("here")):
+        result = warm("run", "tiny", "hi", XDG_RUNTIME_DIR=str(wrong), TMPDIR=str(runtime_base))
+        assert (result.code, result.out, result.err) == (0, HELLO, "")
+    pids = [
+        [each["pid"] for each in json.loads(warm("ps", "--json", **where, TMPDIR=str(runtime_base)).out)]
+        for where in ({"XDG_RUNTIME_DIR": "/proc"}, {"XDG_RUNTIME_DIR": ""}, {})
+    ]
+    assert len(pids[0]) == 1
+    assert pids == [pids[0]] * 3  # also when the other folder can be used again
+    stopped = warm("stop", "tiny", XDG_RUNTIME_DIR=str(runtime_base / "missing"), TMPDIR=str(runtime_base))
+    assert (stopped.code, stopped.err) == (0, "stopped tiny\n")
+    assert warm("ps", TMPDIR=str(runtime_base)).out == ""
+
+
+def test_where_no_folder_can_be_used_the_model_runs_all_the_same_and_that_is_told_once(
+    warm: Callable[..., Result], runtime_base: Path
+) -> None:
+    (runtime_base / "file").touch()
+    nowhere = {"XDG_RUNTIME_DIR": str(runtime_base / "file"), "TMPDIR": "/proc"}
+    told = f"gptoss: the model does not stay loaded: {runtime_base}/file is not a folder; /proc/gptoss-"
+    result = warm("run", "tiny", "hi", **nowhere)
+    assert (result.code, result.out, len(result.err.splitlines())) == (0, HELLO, 1)
+    assert result.err.startswith(told)
+    assert "set XDG_RUNTIME_DIR to a private folder of yours" in result.err
+    result = warm("run", "tiny", "--each", stdin="hi\nhi\n", **nowhere)
+    assert (result.out, len(result.err.splitlines())) == (HELLO * 2, 1)
+    for silent in (["--keep-alive", "0"], ["-q"]):
+        result = warm("run", "tiny", "hi", *silent, **nowhere)
+        assert (result.code, result.out, result.err) == (0, HELLO, "")
+    assert (warm("ps", **nowhere).code, warm("stop", "--all", **nowhere).code) == (0, 0)
+
+
 @pytest.mark.soak
 def test_a_process_that_is_killed_in_mid_answer_is_8_and_the_next_run_works(
     warm: Callable[..., Result], environment: dict[str, str], random_model: Path

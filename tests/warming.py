@@ -13,10 +13,10 @@ from gptoss_cli.engine.running import end
 
 @pytest.fixture
 def runtime_base() -> Iterator[Path]:
-    """A folder for XDG_RUNTIME_DIR. Not below tmp_path, where the path of a socket may be too long."""
+    """A folder for XDG_RUNTIME_DIR, or TMPDIR. Not below tmp_path, where the path of a socket may be too long."""
     with tempfile.TemporaryDirectory(prefix="gptoss-") as base:
         yield Path(base)
-        for folder in Path(base).glob("gptoss/*"):
+        for folder in Path(base).glob("gptoss*/*"):
             for place in places(folder):
                 end(place, wire.End(now=True))
 

@@ -91,7 +91,7 @@ class Opened:
     ) -> None:
         self._places, self._screen, self._flags = places, screen, flags
         self._cpu_moe, self._force = cpu_moe, force
-        self._library = Library(places.data, places.cache, places.runtime)
+        self._library = Library(places.data, places.cache, places.runtimes)
         self._file = read_file(places.config_file)
         self._general = Settings.resolve(flags={}, environment=os.environ, preset={}, file=self._file)
         self._saves = saves and self._general.save

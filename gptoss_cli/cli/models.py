@@ -40,7 +40,7 @@ AGES = (
 def opened() -> Library:
     """The library of this machine."""
     places = Places.of(os.environ)
-    return Library(places.data, places.cache, places.runtime)
+    return Library(places.data, places.cache, places.runtimes)
 
 
 def list_models(prefix: Prefix = "", as_json: Json = False, quiet: Quiet = False) -> None:

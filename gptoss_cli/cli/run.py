@@ -107,7 +107,7 @@ def run(
         "keep_alive": keep_alive,
         "header_guard": None if header_guard else False,
     }
-    library = Library(places.data, places.cache, places.runtime)
+    library = Library(places.data, places.cache, places.runtimes)
     name, rest = _model_and_words(model, words or [])
     if each and (last or save or no_stdin or as_json or out):
         raise BadInput("--each goes without -c, --save, -n, --json and -o")

@@ -22,6 +22,7 @@ from gptoss_cli.units import seconds
 
 ENVIRONMENT_PREFIX = "GPTOSS_"  # GPTOSS_MODEL, GPTOSS_REASONING, GPTOSS_TEMPERATURE, ...
 FILE, DEFAULT = "config.toml", "default"
+RUNTIME_VARIABLE = "XDG_RUNTIME_DIR"
 LONGEST_RUNTIME = 60  # the path of a socket has 103 characters at most on a Mac, and 40 come behind
 
 COLOURS = ("auto", "always", "never")
@@ -46,12 +47,16 @@ SPELLINGS = {
 
 @dataclass(frozen=True)
 class Places:
-    """Where things are kept on this machine. runtime: a folder for sockets, so short that they can have paths."""
+    """Where things are kept on this machine.
+
+    runtimes: folders for sockets, the best first; the last one has a path that is short enough. Whether they can be
+    used is for others to find out.
+    """
 
     config_file: Path
     cache: Path
     data: Path
-    runtime: Path
+    runtimes: tuple[Path, ...]
 
     @property
     def sessions(self) -> Path:
@@ -68,7 +73,7 @@ class Places:
         """GPTOSS_HOME moves everything; without it, the platform's own folders."""
         if home := environment.get("GPTOSS_HOME"):
             root = Path(os.path.expanduser(home))
-            return cls(root / FILE, root / "cache", root, _runtime(environment, root))
+            return cls(root / FILE, root / "cache", root, _runtimes(environment, root))
         import platformdirs  # 10 ms: not needed by --version and --help
 
         data = Path(platformdirs.user_data_dir("gptoss"))
@@ -76,7 +81,7 @@ class Places:
             Path(platformdirs.user_config_dir("gptoss")) / FILE,
             Path(platformdirs.user_cache_dir("gptoss")),
             data,
-            _runtime(environment, data),
+            _runtimes(environment, data),
         )
 
 
@@ -298,17 +303,16 @@ def _duration(name: str, value: object) -> str:
     return str(value)
 
 
-def _runtime(environment: Mapping[str, str], home: Path) -> Path:
-    """A folder of its own for each home; a process that was started with one home is not found from another."""
+def _runtimes(environment: Mapping[str, str], home: Path) -> tuple[Path, ...]:
+    """A folder of its own for each home: a process that was started with one home is not found from another."""
     own = hashlib.sha256(os.fsencode(home.absolute())).hexdigest()[:8]
-    given = environment.get("XDG_RUNTIME_DIR", "")
-    if given and os.path.isabs(given) and os.access(given, os.W_OK) and len(given) <= LONGEST_RUNTIME:
-        return Path(given) / "gptoss" / own
     user = os.getuid() if hasattr(os, "getuid") else 0
     base = environment.get("TMPDIR", "")
     if not os.path.isabs(base) or len(base) > LONGEST_RUNTIME:
         base = "/tmp"
-    return Path(base) / f"gptoss-{user}" / own
+    shared = Path(base) / f"gptoss-{user}" / own
+    given = environment.get(RUNTIME_VARIABLE, "")
+    return (Path(given) / "gptoss" / own, shared) if given else (shared,)
 
 
 def _model_key(text: str) -> str:

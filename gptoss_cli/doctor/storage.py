@@ -9,8 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptoss_cli.config import Places, Settings, read_file
+from gptoss_cli.config import RUNTIME_VARIABLE, Places, Settings, read_file
 from gptoss_cli.doctor.finding import Finding
+from gptoss_cli.engine.private import WITHOUT, check_folder
 from gptoss_cli.errors import GptossError
 from gptoss_cli.history import History
 from gptoss_cli.hub import cache
@@ -18,6 +19,7 @@ from gptoss_cli.library import Library
 from gptoss_cli.units import size
 
 LOW_DISK_BYTES = 10**9  # a download wants more at once
+OWN_RUNTIME = f"mkdir -p -m 700 ~/.gptoss-run && export {RUNTIME_VARIABLE}=~/.gptoss-run"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def examined(own: Places, environment: Mapping[str, str]) -> Iterator[Finding]:
     for name, path in folders.items():
         yield from _folder(name, path)
     yield from _disk(own, environment)
+    if os.name != "nt":
+        yield from _runtimes(own.runtimes)
     yield from _chats(own.sessions)
     yield from _models(Library(own.data, own.cache))
     yield from _settings(own, environment)
@@ -99,6 +103,34 @@ def _disk(own: Places, environment: Mapping[str, str]) -> Iterator[Finding]:
             full[os.stat(_nearest(path)).st_dev] = (path, free)
     for path, free in full.values():
         yield Finding(f"the disk of {path} has {size(free)} left", "gptoss prune, and gptoss rm NAME")
+
+
+def _runtimes(folders: tuple[Path, ...]) -> Iterator[Finding]:
+    """Whether models can stay loaded, and in the folder that the user has named."""
+    *named, shared = folders
+    problem = next(map(_unusable, named), None)
+    if named and problem is None:
+        return
+    lacking = _unusable(shared)
+    if problem is not None:
+        what = f"{RUNTIME_VARIABLE} cannot be used: {problem}"
+        if lacking is None:
+            what += f"; {shared.parent} is used instead"
+        yield Finding(what, _mending(problem) or (OWN_RUNTIME if lacking else f"unset {RUNTIME_VARIABLE}"))
+    if lacking is not None:
+        yield Finding(f"models do not stay loaded: {lacking}", _mending(lacking) or OWN_RUNTIME)
+
+
+def _unusable(folder: Path) -> GptossError | None:
+    try:
+        check_folder(folder)
+    except GptossError as error:
+        return error
+    return None
+
+
+def _mending(problem: GptossError) -> str | None:
+    return problem.hint if problem.hint != WITHOUT else None
 
 
 def _chats(path: Path) -> Iterator[Finding]:

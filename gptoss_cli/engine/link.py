@@ -1,8 +1,7 @@
-"""A connection to an engine's process, and the private folder where such processes are found. Starts none."""
+"""A connection to an engine's process, and the place where it is found. Starts none."""
 
 import hashlib
 import os
-import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptoss_cli.engine import wire
-from gptoss_cli.errors import EngineError
+from gptoss_cli.engine.private import read_key
 
 if TYPE_CHECKING:
     import socket
@@ -190,52 +189,6 @@ class Place:
 def places(folder: Path) -> list[Place]:
     """Where processes are, or were, of which the sockets are there."""
     return [Place(folder, path.stem) for path in sorted(folder.glob("*.sock"))]
-
-
-def private_folder(folder: Path) -> None:
-    """Make `folder`, and the one above it, for this user alone. Raises EngineError when they are somebody else's."""
-    for each in (folder.parent, folder):
-        try:
-            each.mkdir(mode=0o700, exist_ok=True)
-            found = each.lstat()
-        except OSError as error:
-            raise EngineError(
-                f"{each} cannot be used: {error.strerror}", hint="--keep-alive 0 runs the model without it"
-            ) from error
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise EngineError(
-                f"{each} is not a private folder of yours", hint=f"remove {each}, or run with --keep-alive 0"
-            )
-
-
-def read_key(folder: Path) -> bytes:
-    """The key of the processes in `folder`, made if there is none yet; both sides of a connection must know it.
-
-    Raises EngineError when it cannot be written, on a full disk say.
-    """
-    path = folder / "key"
-    with suppress(FileNotFoundError):
-        return path.read_bytes()
-    try:
-        return _made_key(path)
-    except OSError as error:
-        raise EngineError(
-            f"{path} cannot be written: {error.strerror}", hint="--keep-alive 0 runs the model without it"
-        ) from error
-
-
-def _made_key(path: Path) -> bytes:
-    folder = path.parent
-    own = folder / f"key.{os.getpid()}.{threading.get_ident()}"
-    descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, os.urandom(32))
-        os.close(descriptor)
-        with suppress(FileExistsError):
-            os.link(own, path)  # atomic: of two that make one, both read the first
-    finally:
-        os.unlink(own)
-    return path.read_bytes()
 
 
 def _identity(path: str) -> tuple[str, int, int]:

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from gptoss_cli import weights
 from gptoss_cli.engine import Enough, Step, Timings, Token, wire
-from gptoss_cli.engine.link import Gone, Link, Place, Silent, read_key
+from gptoss_cli.engine.link import Gone, Link, Place, Silent
+from gptoss_cli.engine.private import read_key
 from gptoss_cli.engine.running import end_idle
 from gptoss_cli.engine.start import BUILD, detach, engine_here
 from gptoss_cli.errors import EngineError, GptossError

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gptoss_cli.engine import EngineInfo, Enough, Step, Timings, Token, wire
-from gptoss_cli.engine.link import ANSWER_WITHIN_S, Gone, Link, Place, Silent, private_folder
+from gptoss_cli.engine.link import ANSWER_WITHIN_S, Gone, Link, Place, Silent
+from gptoss_cli.engine.private import private_folder
 from gptoss_cli.engine.running import kill
 from gptoss_cli.engine.start import BUILD, reaped, start
 from gptoss_cli.errors import DoesNotFit, EngineError

@@ -9,7 +9,7 @@ from gptoss_cli import finds, gguf, names, preset, vocabulary, weights
 from gptoss_cli.chat import LocalChat
 from gptoss_cli.downloads import Downloads
 from gptoss_cli.engine import wire
-from gptoss_cli.engine.running import Running, running
+from gptoss_cli.engine.running import Running
 from gptoss_cli.engine.states import FOLDER
 from gptoss_cli.errors import BadInput, GptossError, ModelNotFound
 from gptoss_cli.hub import cache
@@ -48,11 +48,12 @@ MOST_NAMED = 8  # models in a hint
 class Library:
     """The models of this machine. data: folder of the named ones; cache: of what makes a later start quick, or None.
 
-    runtime: a private folder for what runs, or None: models then run in this process only.
+    runtimes: private folders for what runs, see config.Places; without one, models run in this process only.
     """
 
-    def __init__(self, data: Path, cache: Path | None = None, runtime: Path | None = None) -> None:
-        self._data, self._cache, self._runtime = data, cache, runtime
+    def __init__(self, data: Path, cache: Path | None = None, runtimes: Sequence[Path] = ()) -> None:
+        self._data, self._cache, self._runtimes = data, cache, runtimes
+        self._told: set[str | None] = {None}
         self._store = Store(data)
         self._downloads = Downloads(data)
 
@@ -136,8 +137,10 @@ class Library:
             repack,
             states=str((self._cache / FOLDER).absolute()) if prompt_cache and self._cache else None,
         )
-        engine = loaded.engine(load, model.name, self._runtime, keep_alive)
-        return LocalChat(engine, vocabulary.load(model.weights, self._cache), num_ctx)
+        engine, notice = loaded.engine(load, model.name, self._runtimes, keep_alive)
+        notice = None if notice in self._told else notice
+        self._told.add(notice)
+        return LocalChat(engine, vocabulary.load(model.weights, self._cache), num_ctx, notice)
 
     def fit(
         self, model: Model, num_ctx: int | None = None, gpu_layers: int | None = None, cpu_moe: int | None = None
@@ -266,11 +269,11 @@ class Library:
 
     def running(self) -> list[Running]:
         """The models that are loaded in processes of their own."""
-        return sorted(running(self._runtime), key=lambda each: each.name) if self._runtime else []
+        return loaded.all_running(self._runtimes)
 
     def relief(self) -> bool:
         """End the loaded model that nobody has used for longest; False when there is none that is idle."""
-        return loaded.relief(self._runtime)
+        return loaded.relief(self._runtimes)
 
     def stop(self, name: str | None) -> list[Running]:
         """Unload the model `name`, or all, replies or not; what was unloaded. Raises ModelNotFound when it is not."""

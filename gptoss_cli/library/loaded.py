@@ -6,22 +6,41 @@ from pathlib import Path
 
 from gptoss_cli.config import same_model
 from gptoss_cli.engine import Engine, wire
-from gptoss_cli.engine.running import Running, end, end_idle
+from gptoss_cli.engine.private import private_folders, usable_folder
+from gptoss_cli.engine.running import Running, end, end_idle, running
 from gptoss_cli.engine.start import engine_here
 from gptoss_cli.engine.worker import WorkerEngine
-from gptoss_cli.errors import ModelNotFound
+from gptoss_cli.errors import EngineError, ModelNotFound
+from gptoss_cli.language import translated
+
+IN_HERE = (
+    "the model does not stay loaded: {problem} "
+    "(set XDG_RUNTIME_DIR to a private folder of yours; --keep-alive 0 says nothing)"
+)
 
 
-def engine(load: wire.Load, name: str, runtime: Path | None, keep_alive: float) -> Engine:
-    """An engine that is being loaded, or is loaded already; see Library.open."""
-    if keep_alive and runtime and os.name != "nt":  # Python has no such sockets on Windows
-        return WorkerEngine(load, runtime, name=name, keep_alive=keep_alive)
-    return engine_here(load, lambda: relief(runtime))
+def engine(load: wire.Load, name: str, runtimes: Sequence[Path], keep_alive: float) -> tuple[Engine, str | None]:
+    """An engine that is being loaded, or is loaded already, and what the user should know of it; see Library.open."""
+    notice = None
+    if keep_alive and runtimes and os.name != "nt":  # Python has no such sockets on Windows
+        try:
+            folder = usable_folder(runtimes)
+        except EngineError as error:
+            notice = translated(IN_HERE, problem=error)
+        else:
+            return WorkerEngine(load, folder, name=name, keep_alive=keep_alive), None
+    return engine_here(load, lambda: relief(runtimes)), notice
 
 
-def relief(runtime: Path | None) -> bool:
-    """End the process in `runtime` that nobody has used for longest; False when none is idle."""
-    return runtime is not None and end_idle(runtime)
+def all_running(runtimes: Sequence[Path]) -> list[Running]:
+    """Wherever `engine` has found a folder for them, now or when another one could be used."""
+    found = (each for folder in private_folders(runtimes) for each in running(folder))
+    return sorted(found, key=lambda each: each.name)
+
+
+def relief(runtimes: Sequence[Path]) -> bool:
+    """End a process in `runtimes`, the one that nobody has used for longest; False when none is idle."""
+    return any(end_idle(folder) for folder in private_folders(runtimes))
 
 
 def stop(found: Sequence[Running]) -> None:
