@@ -48,6 +48,29 @@ def test_the_object_of_a_healthy_machine(gptoss: Gptoss, home: Path) -> None:
 
 
 @pytest.mark.soak
+def test_a_folder_that_cannot_be_made(gptoss: Gptoss, home: Path) -> None:
+    def told(**environment: str) -> list[tuple[str, str, str]]:
+        found = json.loads(gptoss("doctor", "--json", **environment).out)
+        assert not [each for each in found["places"] if each["free_bytes"] == 0]
+        return [(each["severity"], each["what"], each["fix"]) for each in found["problems"] if each != FRESH]
+
+    assert told() == []
+    why = "Permission denied" if os.getuid() else "it takes no files"
+    lacking = f"cannot be made in /proc: {why}"
+    assert told(GPTOSS_HOME="/proc/x") == [("warning", f"/proc/x (data folder) {lacking}", "unset GPTOSS_HOME")]
+    assert told(HF_HOME="/proc/x") == [("warning", f"/proc/x/hub (Hub folder) {lacking}", "unset HF_HOME")]
+    home.mkdir()
+    (home / "cache").symlink_to("/proc")
+    ((severity, what, fix),) = told()
+    assert (severity, what) == ("warning", f"{home}/cache (cache folder) cannot be written to: {why}")
+    assert "GPTOSS_HOME" not in fix  # what the variable names is right
+    (home / "cache").unlink()
+    (home / "file").touch()
+    (wrong, _) = told(GPTOSS_HOME=str(home / "file"))  # whatever that file is, it stays where it is
+    assert wrong == ("problem", f"{home}/file is a file, and the data folder should be there", "unset GPTOSS_HOME")
+
+
+@pytest.mark.soak
 def test_a_folder_for_sockets_that_cannot_be_used(gptoss: Gptoss, runtime_base: Path) -> None:
     def told(own: Path | str, shared: Path | str) -> list[tuple[str, str, str]]:
         found = json.loads(gptoss("doctor", "--json", XDG_RUNTIME_DIR=str(own), TMPDIR=str(shared)).out)["problems"]

@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -61,9 +62,10 @@ def _file_size(path: str) -> int:
 
 def _free(path: Path) -> int | None:
     try:
-        return shutil.disk_usage(_nearest(path)).free
+        usage = shutil.disk_usage(_nearest(path))
     except OSError:
         return None
+    return usage.free if usage.total else None  # of /proc, or of a network, which does not tell
 
 
 def _nearest(path: Path) -> Path:
@@ -74,8 +76,11 @@ def _nearest(path: Path) -> Path:
 def examined(own: Places, environment: Mapping[str, str]) -> Iterator[Finding]:
     """What is wrong with any of it."""
     folders = {"data": own.data, "models": own.data / "models", "cache": own.cache, "Hub": cache.folder(environment)}
+    wrong: dict[Path, Finding] = {}  # by what is in the way: one of them may be in the way of several
     for name, path in folders.items():
-        yield from _folder(name, path)
+        for finding in _folder(name, path, environment):
+            wrong.setdefault(_nearest(path), finding)
+    yield from wrong.values()
     yield from _disk(own, environment)
     if os.name != "nt":
         yield from _runtimes(own.runtimes)
@@ -84,15 +89,49 @@ def examined(own: Places, environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from _settings(own, environment)
 
 
-def _folder(name: str, path: Path) -> Iterator[Finding]:
+def _folder(name: str, path: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Whether the folder can be used, or made."""
-    there, quoted = _nearest(path), shlex.quote(str(path))
+    there = _nearest(path)
+    variable = _misled(name, there, environment)
     if not os.path.isdir(there):
-        yield Finding(f"{there} is a file, and the {name} folder should be there", _aside(there), True)
+        fix = f"unset {variable}" if variable else _aside(there)
+        yield Finding(f"{there} is a file, and the {name} folder should be there", fix, True)
     elif not os.access(there, os.R_OK | os.X_OK):
-        yield Finding(f"{there} ({name} folder) cannot be read", f"chmod -R u+rwX {quoted}", True)
-    elif not os.access(there, os.W_OK):
-        yield Finding(f"{there} ({name} folder) cannot be written to", f"chmod -R u+rwX {quoted}")
+        yield Finding(f"{there} ({name} folder) cannot be read", _opened_up(path, there, variable), True)
+    elif problem := _unwritable(there):
+        what = f"{path} ({name} folder) cannot be " + ("written to" if there == path else f"made in {there}")
+        yield Finding(f"{what}: {problem}", _opened_up(path, there, variable))
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Why nothing can be made in it. Tried: root is allowed everything, but /proc has no room for files."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except FileNotFoundError:
+        return "it takes no files"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _misled(name: str, there: Path, environment: Mapping[str, str]) -> str | None:
+    """The variable that leads to `there` or below it. Within the folder that it names, something else is wrong."""
+    for variable in ("HF_HUB_CACHE", "HF_HOME") if name == "Hub" else ("GPTOSS_HOME",):
+        if value := environment.get(variable):
+            return None if Path(os.path.expanduser(value)).absolute() in there.absolute().parents else variable
+    return None
+
+
+def _opened_up(path: Path, there: Path, variable: str | None) -> str:
+    quoted, user = shlex.quote(str(there)), getattr(os, "geteuid", lambda: 0)()
+    ours = there.stat().st_uid == user
+    if ours and not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        return f"chmod -R u+rwX {quoted}" if there == path else f"chmod u+rwx {quoted}"
+    if variable:
+        return f"unset {variable}"
+    if ours:  # not for its mode: a disk that is read-only, say
+        return f"df {quoted} tells which disk it is on"
+    return f"sudo chown -R {user} {quoted}" if there == path else f"sudo install -d -o {user} {shlex.quote(str(path))}"
 
 
 def _disk(own: Places, environment: Mapping[str, str]) -> Iterator[Finding]:
