@@ -48,6 +48,59 @@ def test_only_the_user_can_read_them(tmp_path: Path) -> None:
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
+def test_what_was_opened_to_others_is_closed_again(tmp_path: Path) -> None:
+    def modes(*paths: Path) -> list[str]:
+        return [oct(each.stat().st_mode & 0o777) for each in paths]
+
+    folder, elsewhere = tmp_path / "states", tmp_path / "elsewhere"
+    states = States(folder, "key")
+    states.put(whole((1, 2, 3)), PREFIX)
+    (path,) = folder.iterdir()
+    for use in (lambda: states.best((1, 2, 3)), lambda: states.put(whole((4, 5, 6)), PREFIX)):
+        folder.chmod(0o755)
+        path.chmod(0o644)
+        use()
+        assert modes(folder, path) == ["0o700", "0o600"]
+    # a folder made by something else, and a link, which leads to what is not ours to close
+    elsewhere.mkdir()
+    elsewhere.chmod(0o755)
+    (elsewhere / "file").touch()
+    (elsewhere / "file").chmod(0o644)
+    (folder / "key-prefix-link.state").symlink_to(elsewhere / "file")
+    folder.chmod(0o755)
+    states.put(whole((7, 8)), PREFIX)
+    (tmp_path / "linked").symlink_to(elsewhere)
+    other = States(tmp_path / "linked", "key")
+    other.put(whole((1, 2, 3)), PREFIX)
+    assert other.best((1, 2, 3, 4)).reach == 3  # type: ignore[union-attr]
+    assert modes(folder, elsewhere, elsewhere / "file") == ["0o700", "0o755", "0o644"]
+    assert modes(*elsewhere.glob("*.state")) == ["0o600"]
+
+
+def test_a_folder_that_is_called_as_a_state_is_in_nobodys_way(tmp_path: Path) -> None:
+    states = States(tmp_path, "key", most_bytes=3500)
+    states.put(whole((1, 2, 3)), SESSION, "abcde")
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    path.mkdir()
+    (path / "mine").write_bytes(b"x" * 10_000)
+    (tmp_path / "x.state").mkdir()
+    for number in range(2):  # one for which others must go, too
+        states.put(whole((1, 2, 3), size=1500), SESSION, "abcde")
+        states.put(whole((4, 5, number), size=1500), SESSION, f"s{number}")
+        assert states.best((4, 5, number)).reach == 3 - 1  # type: ignore[union-attr]
+    states.put(whole((1, 2, 3)), SESSION, "abcde")
+    found = states.best((1, 2, 3, 4))
+    assert found is not None
+    assert (found.path, found.reach) == (path, 3)
+    assert states.load(found)
+    (kept,) = tmp_path.glob("*/*/mine")
+    assert kept.stat().st_size == 10_000
+    forget_session(tmp_path, "abcde")
+    assert not path.exists()
+    assert kept.exists()
+
+
 @pytest.mark.parametrize("place", [3, 60, 170, 500, -5])
 def test_what_is_damaged_is_no_state(tmp_path: Path, place: int) -> None:
     states = States(tmp_path, "key")

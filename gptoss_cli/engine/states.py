@@ -1,12 +1,14 @@
 """States on disk: what a process has read need not be read by the next one. A cache: what is damaged or old is ignored.
 
 A file has a line of JSON (how long all that follows is, with CRC-32s), the ids as little-endian uint32, llama.cpp's
-state of them, and windows of checkpoints. Only the user may read it: ids are what was said.
+state of them, and windows of checkpoints. Only the user may read it: ids are what was said. What is not a file is none
+of ours, whatever it is called.
 """
 
 import hashlib
 import json
 import os
+import stat
 import struct
 import tempfile
 import time
@@ -90,6 +92,7 @@ class States:
             return
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(self._folder)
             self._make_room(size)
             self._write(f"{self._key}-{kind}-{name}{SUFFIX}", parts)
         except OSError:
@@ -100,12 +103,19 @@ class States:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.writelines(parts)
+            if (self._folder / name).is_dir():
+                self._put_aside(name)
             os.replace(temporary, self._folder / name)
         except BaseException:
             _remove(Path(temporary))
             raise
 
+    def _put_aside(self, name: str) -> None:
+        """What is in a folder may be of worth to somebody: it is moved, and nothing in it is touched."""
+        os.rename(self._folder / name, Path(tempfile.mkdtemp(dir=self._folder, prefix="not-a-state-")) / name)
+
     def _own(self) -> Iterator[Path]:
+        _make_private(self._folder)
         now = time.time()
         for path, modified, _ in _files(self._folder):
             if f"-{PREFIX}-" in path.name and now - modified > PREFIX_LIVES_S:
@@ -143,8 +153,24 @@ def _files(folder: Path) -> list[tuple[Path, float, int]]:
         for entry in entries:
             if entry.name.endswith((SUFFIX, ".tmp")):
                 status = entry.stat(follow_symlinks=False)
+                if not stat.S_ISREG(status.st_mode):
+                    continue
                 found.append((Path(entry.path), status.st_mtime, status.st_size))
     return found
+
+
+def _make_private(folder: Path) -> None:
+    """Set back what somebody has opened to others: a folder of this user, and then the states in it."""
+    if os.name == "nt":
+        return
+    with suppress(OSError):
+        found = folder.lstat()  # what a link leads to is for something else, too
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or not found.st_mode & 0o077:
+            return
+        folder.chmod(0o700)  # first: then nobody else can put a link in the place of a file
+        for path, _, _ in _files(folder):
+            with suppress(OSError):
+                path.chmod(0o600)
 
 
 def _head(line: bytes) -> dict[str, Any]:
