@@ -150,6 +150,8 @@ class _Reply:
                 timings: Timings = stop.value
                 return timings
             match step:
+                case Step("replaced"):
+                    yield Notice(translated("the process that had the model loaded did not answer and was replaced"))
                 case Step(stage, done, total):
                     yield Progress(stage, done, total)
                 case Token(id):

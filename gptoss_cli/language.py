@@ -24,6 +24,9 @@ CHINESE = {
     "(set XDG_RUNTIME_DIR to a private folder of yours; --keep-alive 0 says nothing)": (
         "模型不會保持載入：{problem}（請將 XDG_RUNTIME_DIR 設為你自己的私人資料夾；加上 --keep-alive 0 就不再提示）"
     ),
+    "the process that had the model loaded did not answer and was replaced": (
+        "先前載入模型的程序沒有回應，已換成新的程序"
+    ),
     "thoughts cut at {count} tokens (--max-thinking)": "思考到 {count} 個詞元為止（--max-thinking）",
     "answer cut at {count} tokens (--max-tokens)": "回答到 {count} 個詞元為止（--max-tokens）",
     "answer cut: the context of {count} tokens is full (--num-ctx)": (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gptoss_cli.engine import wire
-from gptoss_cli.engine.link import Gone, Link, Place
+from gptoss_cli.engine.link import Gone, Link, Owner, Place
 
 
 def test_a_place_is_for_one_content_of_a_file(runtime: Path, tmp_path: Path) -> None:
@@ -22,6 +22,24 @@ def test_a_place_is_for_one_content_of_a_file(runtime: Path, tmp_path: Path) -> 
     assert len(os.fsencode(place.socket)) < 104
     model.write_bytes(b"12")
     assert Place.of(runtime, wire.Load(str(model))) != place
+
+
+def test_who_holds_a_place_is_known_while_it_lives(runtime: Path) -> None:
+    runtime.mkdir(parents=True)
+    place, owner = Place(runtime, "m"), Owner(12, "模型\n", "/m.gguf")
+    assert place.owner() is None
+    with place.locked() as lock:
+        assert lock is not None
+        assert place.owner() is None  # not signed yet
+        place.sign(lock, Owner(1, "a longer name " * 20, "/m.gguf"))
+        place.sign(lock, owner)
+        assert place.owner() == owner
+        for other in (b"12", b"{}", b"[1]", b""):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, other, 0)
+            assert place.owner() is None
+    place.lock.write_text("{}")
+    assert place.owner() is None
 
 
 def test_who_does_not_know_the_key_gets_no_connection() -> None:

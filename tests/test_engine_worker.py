@@ -16,13 +16,13 @@ from conftest import TINY
 
 import gptoss_cli
 from gptoss_cli.engine import Enough, Step, Timings, Token, wire
-from gptoss_cli.engine.link import Place, places
+from gptoss_cli.engine.link import Owner, Place, places
 from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.engine.running import end, end_idle, running
 from gptoss_cli.engine.worker import WorkerEngine
 from gptoss_cli.errors import BadInput, EngineError, NoAnswer
 from gptoss_cli.options import Sampling
-from gptoss_cli.prompt import Prompt
+from gptoss_cli.prompt import Budget, Guide, Prompt, State
 
 PATIENCE_S = 30.0
 IMPORTS = """from pathlib import Path
@@ -30,6 +30,7 @@ from gptoss_cli.engine import wire
 from gptoss_cli.engine.worker import WorkerEngine
 """
 GREEDY = Sampling(temperature=0)
+ONE = Guide((State(None, budget=0),), (Budget(1),))  # a reply of one token
 IDS = (3, 1, 4, 1, 5, 9, 2, 6)
 Engines = Callable[..., WorkerEngine]
 
@@ -195,7 +196,7 @@ def test_it_ends_when_nobody_uses_it(engines: Engines, runtime: Path) -> None:
     engine = engines(keep_alive=0.05)
     tokens(engine, 1)
     (place,) = places(runtime) or (Place.of(runtime, wire.Load(str(TINY))),)
-    until(lambda: place.pid() is None)
+    until(lambda: place.owner() is None)
     assert not place.socket.exists()
     assert tokens(engine, 1)[0]
 
@@ -242,8 +243,12 @@ def test_a_process_that_does_not_answer_is_replaced(engines: Engines, runtime: P
     engine.close()
     os.kill(before, signal.SIGSTOP)
     (only,) = running(runtime)
-    assert only.status is None
-    assert tokens(engines(), 1)[0]
+    assert (only.status, only.owner) == (None, Owner(before, "m", str(TINY)))
+    assert (only.name, only.model) == ("m", str(TINY))
+    second = engines()
+    assert second.info.n_ctx_train  # whoever asks this first has told nobody
+    told = [list(second.generate(Prompt(IDS), GREEDY, ONE)) for _ in range(2)]
+    assert [each.count(Step("replaced", 0, 0)) for each in told] == [1, 0]
     assert pid(runtime) != before
 
 

@@ -127,6 +127,29 @@ def test_a_process_that_is_killed_in_mid_answer_is_8_and_the_next_run_works(
 
 
 @pytest.mark.soak
+def test_a_process_that_does_not_answer_is_listed_told_and_replaced(warm: Callable[..., Result]) -> None:
+    assert warm("run", "-q", "tiny", "hi").code == 0
+    (well,) = json.loads(warm("ps", "--json").out)
+    assert (well["answers"], well["problem"]) == (True, None)
+    os.kill(well["pid"], signal.SIGSTOP)
+    assert warm("ps").out == "tiny\t-\t-\t-\tdoes not answer\n"
+    (hanging,) = json.loads(warm("ps", "--json").out)
+    assert set(hanging) == set(well)
+    known = ("name", "weights", "pid")
+    assert [hanging[each] for each in known] == [well[each] for each in known]
+    assert (hanging["answers"], hanging["problem"], hanging["busy"]) == (False, "does not answer", None)
+    result = warm("run", "tiny", "hi")
+    told = "gptoss: the process that had the model loaded did not answer and was replaced\n"
+    assert (result.code, result.out, result.err) == (0, HELLO, told)
+    assert warm("run", "tiny", "hi").err == ""
+    (after,) = json.loads(warm("ps", "--json").out)
+    assert after["pid"] != well["pid"]
+    os.kill(after["pid"], signal.SIGSTOP)
+    assert warm("stop", "tiny").err == "stopped tiny\n"
+    assert warm("ps").out == ""
+
+
+@pytest.mark.soak
 def test_whoever_is_interrupted_leaves_the_process_to_others(
     warm: Callable[..., Result], environment: dict[str, str], random_model: Path
 ) -> None:

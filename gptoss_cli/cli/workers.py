@@ -70,9 +70,13 @@ def _until(status: Status, words: Any) -> str:
 
 
 def _object(each: Running) -> dict[str, object]:
+    """Keys are added, never renamed. Of a process that does not answer, only it itself could tell the rest."""
     status = each.status
     if status is None:
-        return {"name": each.name, "problem": "does not answer"}
+        rest = ("size_bytes", "memory_bytes", "context", "busy", "waiting", "until")
+        pid = each.owner.pid if each.owner else None
+        known = {"name": each.name, "weights": each.model, "pid": pid}
+        return {**known, **dict.fromkeys(rest), "answers": False, "problem": "does not answer"}
     until = None
     if status.left_s is not None and not status.busy:
         until = (datetime.now(UTC) + timedelta(seconds=status.left_s)).isoformat(timespec="seconds")
@@ -86,5 +90,6 @@ def _object(each: Running) -> dict[str, object]:
         "busy": status.busy,
         "waiting": status.waiting,
         "until": until,
+        "answers": True,
         "problem": None,
     }

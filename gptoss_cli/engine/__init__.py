@@ -15,7 +15,7 @@ class Enough(Exception):
 class Step(NamedTuple):
     """How far something has come before the first token: `load` (thousandths) or `prompt` (tokens of it read).
 
-    `wait` (0 of 0): for the replies to others.
+    `wait` (0 of 0): for the replies to others. `replaced` (0 of 0): the process that had the model did not answer.
     """
 
     stage: str

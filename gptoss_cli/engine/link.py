@@ -1,6 +1,7 @@
 """A connection to an engine's process, and the place where it is found. Starts none."""
 
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -99,6 +100,15 @@ class _Bounded:
 
 
 @dataclass(frozen=True)
+class Owner:
+    """A process that holds a place. name: what whoever started it called the model; model: the file."""
+
+    pid: int
+    name: str
+    model: str
+
+
+@dataclass(frozen=True)
 class Place:
     """Where the process for one model is found: socket, log and lock in a private folder.
 
@@ -145,15 +155,24 @@ class Place:
         finally:
             os.close(descriptor)
 
-    def pid(self) -> int | None:
-        """The process that lives here; None when there is none."""
+    def sign(self, lock: int, owner: Owner) -> None:
+        """Say in the file, whose `lock` is held, who holds it."""
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, wire.as_json(owner).encode(), 0)
+
+    def owner(self) -> Owner | None:
+        """The process that lives here; None when there is none. It need not answer for this."""
         if not self.lock.exists():
             return None
         with self.locked(shared=True) as free:
             if free is not None:
                 return None
-            text = self.lock.read_text().strip()
-        return int(text) if text.isdecimal() else None
+            text = self.lock.read_text()
+        try:
+            told = json.loads(text)
+            return Owner(int(told["pid"]), str(told["name"]), str(told["model"]))
+        except (ValueError, TypeError, KeyError):  # it is about to be written
+            return None
 
     def connect(self) -> Link:
         """A connection that has proved itself. Raises Gone, Silent."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptoss_cli.engine import wire
-from gptoss_cli.engine.link import ANSWER_WITHIN_S, Gone, Link, Place, Silent, places
+from gptoss_cli.engine.link import ANSWER_WITHIN_S, Gone, Link, Owner, Place, Silent, places
 from gptoss_cli.errors import EngineError
 
 END_WITHIN_S = 10.0  # then it is killed
@@ -18,15 +18,23 @@ LOOK_S = 0.02
 
 @dataclass(frozen=True)
 class Running:
-    """A process. status None: it does not answer."""
+    """A process. status None: it does not answer; owner: what is known of it all the same."""
 
     place: Place
     status: wire.Status | None
+    owner: Owner | None = None
 
     @property
     def name(self) -> str:
-        """What the last user called the model."""
-        return self.status.name if self.status else "?"
+        """What the last user called the model, or the first one where it does not answer."""
+        known = self.status or self.owner
+        return known.name if known else "?"
+
+    @property
+    def model(self) -> str | None:
+        """The file of its weights."""
+        known = self.status or self.owner
+        return known.model if known else None
 
 
 def running(folder: Path) -> Iterator[Running]:
@@ -40,7 +48,7 @@ def running(folder: Path) -> Iterator[Running]:
                     case wire.Status() as status:
                         yield Running(place, status)
         except (Silent, EngineError):
-            yield Running(place, None)
+            yield Running(place, None, place.owner())
         except Gone:
             continue
 
@@ -82,8 +90,8 @@ def wait_for_end(link: Link) -> None:
 def kill(place: Place) -> bool:
     """End the process by force, whatever it does, and wait until it is gone."""
     until = time.monotonic() + END_WITHIN_S
-    while (pid := place.pid()) is not None and time.monotonic() < until:
+    while (owner := place.owner()) is not None and time.monotonic() < until:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(owner.pid, signal.SIGKILL)
         time.sleep(LOOK_S)
     return True

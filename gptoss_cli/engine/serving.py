@@ -19,7 +19,7 @@ from pathlib import Path
 
 from gptoss_cli import weights
 from gptoss_cli.engine import Enough, Step, Timings, Token, wire
-from gptoss_cli.engine.link import Gone, Link, Place, Silent
+from gptoss_cli.engine.link import Gone, Link, Owner, Place, Silent
 from gptoss_cli.engine.private import read_key
 from gptoss_cli.engine.running import end_idle
 from gptoss_cli.engine.start import BUILD, detach, engine_here
@@ -47,8 +47,7 @@ def main() -> None:
         with place.locked() as lock:
             if lock is not None:
                 os.ftruncate(1, 0)
-                os.ftruncate(lock, 0)
-                os.pwrite(lock, str(os.getpid()).encode(), 0)
+                place.sign(lock, Owner(os.getpid(), order.name, order.load.model))
                 _serve(order, place)
                 return
         with suppress(Gone, Silent):

@@ -45,13 +45,14 @@ class WorkerEngine:
         self._link: Link | None = None
         self._child: int | None = None  # started here and not known to have ended
         self._was_there = False  # the last process that was started, whoever did
+        self._replaced = False  # one that did not answer was, and nobody has been told
         self._info: EngineInfo | None = None
         try:  # what this leads to goes on while the prompt is made
             self._link = self._open()
         except Gone:
             self._see_to_it(0.0)
         except Silent:
-            kill(self._place)
+            self._end_silent()
             self._see_to_it(0.0)
 
     @property
@@ -91,7 +92,7 @@ class WorkerEngine:
     def generate(
         self, prompt: Prompt, sampling: Sampling, guide: Guide | None = None
     ) -> Generator[Token | Step, None, Timings]:
-        """As Engine has it; a step `wait` says that others are served first.
+        """As Engine has it; a step `wait` says that others are served first, `replaced` that a process did not answer.
 
         Raises what the engine raises, and EngineError when the process dies.
         """
@@ -99,6 +100,9 @@ class WorkerEngine:
         ended = False
         try:
             link = yield from self._taken(request)
+            if self._replaced:
+                self._replaced = False
+                yield Step("replaced", 0, 0)
             try:
                 timings = yield from self._results(link)
             except DoesNotFit:
@@ -209,7 +213,7 @@ class WorkerEngine:
                     told = time.monotonic()
                     yield Step("load", 0, 0)
             except Silent:
-                kill(self._place)
+                self._end_silent()
             else:
                 if self._is_right():
                     return link
@@ -243,6 +247,11 @@ class WorkerEngine:
             raise
         return link
 
+    def _end_silent(self) -> None:
+        """Nobody is told of a process that has ended by itself in the meantime."""
+        self._replaced |= self._place.owner() is not None
+        kill(self._place)
+
     def _is_right(self) -> bool:
         hello = self._hello
         own = (wire.PROTOCOL, BUILD, False, replace(self._load, num_ctx=None, repack=None))
@@ -260,7 +269,7 @@ class WorkerEngine:
             self._child = None
             if code and not self._was_there:
                 raise self._death(code)
-        if self._place.pid() is None:
+        if self._place.owner() is None:
             self._start()
 
     def _start(self) -> None:

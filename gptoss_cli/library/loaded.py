@@ -7,7 +7,7 @@ from pathlib import Path
 from gptoss_cli.config import same_model
 from gptoss_cli.engine import Engine, wire
 from gptoss_cli.engine.private import private_folders, usable_folder
-from gptoss_cli.engine.running import Running, end, end_idle, running
+from gptoss_cli.engine.running import Running, end, end_idle, kill, running
 from gptoss_cli.engine.start import engine_here
 from gptoss_cli.engine.worker import WorkerEngine
 from gptoss_cli.errors import EngineError, ModelNotFound
@@ -46,14 +46,17 @@ def relief(runtimes: Sequence[Path]) -> bool:
 def stop(found: Sequence[Running]) -> None:
     """Unload them, in the middle of a reply or not."""
     for each in found:
-        end(each.place, wire.End(now=True))
+        if each.status is None:  # it was waited for when it was found
+            kill(each.place)
+        else:
+            end(each.place, wire.End(now=True))
 
 
 def called(name: str, weights: Path | None, found: Sequence[Running]) -> list[Running]:
     """Those that are known by `name`, or else have these weights. Raises ModelNotFound when there are none."""
     named = [each for each in found if same_model(each.name, name)]
     if not named and weights:
-        named = [each for each in found if each.status and each.status.model == str(weights.absolute())]
+        named = [each for each in found if each.model == str(weights.absolute())]
     if not named:
         loaded = ", ".join(each.name for each in found)
         raise ModelNotFound(f"{name} is not loaded", hint=f"loaded: {loaded}" if loaded else "no model is loaded now")
