@@ -207,7 +207,7 @@ def test_two_runs_at_once_wait_for_each_other(environment: dict[str, str], rando
     command = [*GPTOSS, "run", str(random_model), "hi", "--reasoning", "off", "--max-tokens"]
     runs = [
         subprocess.Popen([*command, count], env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        for count in ("2000", "2000")
+        for count in ("1000", "1000")
     ]
     said = [each.communicate(timeout=PATIENCE_S)[1].decode() for each in runs]
     assert [each.returncode for each in runs] == [0, 0]

@@ -140,7 +140,8 @@ class Screen:
         if not self.live or cells(line) <= columns or any(cells(word) > columns - 2 for word in line.split()):
             return line  # a long path is copied whole where it stands
         first = line[: len(line) - len(line.lstrip())]
-        return first + "\n  ".join(map(plain, wrap([Span(line.strip())], columns - 2)))
+        rows = list(map(plain, wrap([Span(line.strip())], columns - 2)))
+        return line if rows[0] == "gptoss:" else first + "\n  ".join(rows)
 
     def dim(self, text: str) -> None:
         if not text:
