@@ -35,7 +35,7 @@ class Options:
     sampling: Sampling = Sampling()
     reasoning: Effort = Effort.MEDIUM
     num_ctx: int | None = None
-    max_tokens: int | None = None  # ids in the final channel
+    max_tokens: int | None = None  # ids of all but thoughts
     max_thinking: int | None = None  # ids in the analysis channel
     stop: tuple[str, ...] = ()  # strings that end the final channel
     header_guard: bool = True

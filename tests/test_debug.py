@@ -85,6 +85,9 @@ def test_a_document_over_several_lines_is_one(gptoss: Gptoss) -> None:
         (("render", "tiny"), '{"messages": [{"role": "x"}]}', 2, "line 1: messages[0].role: 'x' is none of"),
         (("render", "tiny", "--mode", "x"), "{}", 2, "--mode x is none of completion, conversation, training"),
         (("render", "--schema"), '{"description": "x"}', 2, "line 1: the tool.name is missing"),
+        (("reply", "tiny"), "{}", 2, "line 1: messages is missing"),
+        (("reply", "tiny", "--temperature", "x"), "{}", 2, "temperature must be a number, not 'x'"),
+        (("reply", "none"), "{}", 3, "unknown model none"),
         (("tokenize", "none"), "{}", 3, "unknown model none"),
         (("tokenize", "--vocab", "none"), "{}", 3, "no file at none"),
         (("tokenize", "tiny", "--vocab", "x"), "{}", 2, "tiny and --vocab x: give one of them"),
@@ -101,3 +104,26 @@ def test_any_number_is_a_token(gptoss: Gptoss) -> None:
     result = gptoss("debug", "parse", "tiny", stdin='{"tokens": [-1, 99999999999999999999, 0]}')
     assert result.code == 0
     assert json.loads(result.out)["stop"] == "length"
+
+
+def test_a_model_replies_to_a_conversation_with_the_tools_it_offers(gptoss: Gptoss) -> None:
+    system = {"type": "system_content", "reasoning_effort": "Low", "channel_config": {"valid_channels": ["final"]}}
+    city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    weather = {"name": "get_weather", "description": "Gets the weather of a city.", "parameters": city}
+    tools = {"functions": {"name": "functions", "tools": [weather]}}
+    offering = {"role": "developer", "content": {"type": "developer_content", "tools": tools}}
+
+    def asked(question: str, *before: object) -> dict[str, object]:
+        return {"messages": [{"role": "system", "content": system}, *before, {"role": "user", "content": question}]}
+
+    documents: list[object] = [asked("hello"), asked("What is the weather in Paris?", offering)]
+    result = gptoss("debug", "reply", "tiny", stdin=lines(documents))
+    answered, called = (json.loads(line) for line in result.out.splitlines())
+    assert answered["finish_reason"] == "stop"
+    assert [each["channel"] for each in answered["messages"]] == ["analysis", "final"]
+    assert answered["messages"][1]["text"].startswith("Hello!")
+    assert called["finish_reason"] == "call"
+    call = called["messages"][-1]
+    assert (call["recipient"], call["text"], call["end"]) == ("functions.get_weather", '{"city": "Paris"}', "<|call|>")
+    (cut,) = gptoss("debug", "reply", "tiny", "--max-tokens", "2", stdin=lines(documents[:1])).out.splitlines()
+    assert json.loads(cut)["finish_reason"] == "length"

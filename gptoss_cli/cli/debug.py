@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,8 @@ from gptoss_cli.harmony.parser import Parser
 from gptoss_cli.harmony.render import render as render_conversation
 from gptoss_cli.harmony.tokenizer import Tokenizer
 from gptoss_cli.library import Library
-from gptoss_cli.messages import Message, Role
+from gptoss_cli.messages import Done, Message, Role
+from gptoss_cli.options import Options
 
 debug = typer.Typer(
     name="debug",
@@ -85,6 +87,34 @@ def parse(model: Model = None, vocab: Vocab = None) -> None:
         }
 
     _each(parsed)
+
+
+@debug.command(short_help="What a model replies to a conversation.")
+def reply(
+    model: Model = None,
+    temperature: Annotated[str, typer.Option(metavar="X", help="0: always the likeliest token.")] = "0",
+    seed: Annotated[str | None, typer.Option(metavar="N", help="Draw the same random numbers.")] = None,
+    max_thinking: Annotated[str | None, typer.Option(metavar="N", help="Answer after N tokens of thoughts.")] = None,
+    max_tokens: Annotated[str | None, typer.Option(metavar="N", help="At most N tokens of answer.")] = None,
+) -> None:
+    """A conversation in openai-harmony's JSON to {"messages", "finish_reason"}: thoughts, calls and the answer.
+
+    Tools are offered as the conversation has them, and never run: a call ends the reply.
+    """
+    given = {"temperature": temperature, "seed": seed, "max_thinking": max_thinking, "max_tokens": max_tokens}
+    options = Options().override({name: value for name, value in given.items() if value is not None})
+    places = Places.of(os.environ)
+    library = Library(places.data, places.cache)
+    with closing(library.open(library.find(model) if model else library.default(), prompt_cache=False)) as chat:
+
+        def replied(document: Document) -> Document:
+            events = list(chat.reply(conversation_json.conversation(document), options))
+            return {
+                "messages": [_message(event) for event in events if isinstance(event, Message)],
+                "finish_reason": next(event.finish_reason for event in events if isinstance(event, Done)),
+            }
+
+        _each(replied)
 
 
 @debug.command(short_help="A text to tokens, never a control token.")
