@@ -172,7 +172,7 @@ TRANSCRIPTS: dict[str, list[tuple[str, str]]] = {
         ("what is this?", ""),
         ("/raw", "notes.txt\n```\nalpha\nbeta\n```"),
         ("/file none.txt", "no file at none.txt"),
-        ("/file zero.bin", "zero.bin is no text file"),
+        ("/file zero.bin", "zero.bin is no text (it has a zero byte)"),
         ("/file", "/file needs a path"),
     ],
     "@": [("see @notes.txt, please", ""), ("/raw", "beta\n```\n\nsee @notes.txt, please"), ("me@notes.txt @no", "")],
@@ -348,7 +348,7 @@ def test_a_file_that_cannot_go_along_leaves_what_was_typed(chat: Chat) -> None:
     chat.wait_for_typed("zero.bin")
     since = len(chat.raw)
     chat.key("enter")
-    chat.wait_for_bytes(rb"is no text file[\s\S]*look at @zero.bin", since)
+    chat.wait_for_bytes(rb"is no text [\s\S]*look at @zero.bin", since)
     chat.wait_for_typed(">>> look at @zero.bin")
     chat.key("ctrl-c")
     chat.wait(lambda: chat.ready, "an empty prompt")
