@@ -2,17 +2,33 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice, pairwise
+from random import Random
 
 import pytest
 
+from gptoss_cli.chat import tool_names
 from gptoss_cli.harmony.parser import Parser
 from gptoss_cli.harmony.render import force_final, no_thinking, render
 from gptoss_cli.harmony.tokenizer import Tokenizer
 from gptoss_cli.messages import Channel, Conversation, Effort, Message, Role
-from training.corpus import Intent, Sample, forms, held_out, intents, samples
+from training.corpus import (
+    Intent,
+    Sample,
+    catalogue,
+    forms,
+    functions,
+    groups,
+    held_out,
+    instructions,
+    intents,
+    memory,
+    pages,
+    values,
+)
+from training.corpus.samples import copying_share
 from training.corpus.wordings import SLOTS, plain
-from training.data import encode
+from training.data import encode, packed
 
 SEED = 11
 LANGUAGES = ("English", "Chinese")
@@ -24,7 +40,8 @@ SIMPLIFIED = set(
 
 
 def sampled(count: int, seed: int = SEED) -> list[Sample]:
-    return list(islice(samples(seed), count))
+    """As in the middle of the training."""
+    return list(islice(chain.from_iterable(groups(seed, lambda: 0.5)), count))
 
 
 def texts(messages: tuple[Message, ...]) -> Iterator[str]:
@@ -74,8 +91,19 @@ def test_held_out_wordings_are_never_trained_however_they_are_dressed() -> None:
         }
         apart = [each for intent in intents() if intent.language == language for each in intent.held_out]
         assert [each for each in apart if plain(each) in trained and "{" not in each] == []
-        trained_weather, held_out_weather = forms.WEATHER[language]
-        assert not set(trained_weather) & set(held_out_weather)
+
+
+def test_wordings_and_values_are_trained_or_held_out_but_not_both() -> None:
+    wordings = [
+        *(each for form in instructions.WORDINGS.values() for each in form.values()),
+        *(each for facts in memory.FACTS.values() for fact in facts for each in (fact.told, fact.asked)),
+        *(each for function in catalogue.FUNCTIONS for each in function.asked.values()),
+        *(each for form in pages.ASKED.values() for each in form.values()),
+        *(pool for pools in values.POOLS.values() for pool in pools.values()),
+    ]
+    for trained, apart in wordings:
+        assert len(apart) >= 2
+        assert not {plain(each) for each in trained} & {plain(each) for each in apart}
 
 
 def test_words_of_slots_are_trained_or_held_out_but_not_both() -> None:
@@ -87,9 +115,12 @@ def test_words_of_slots_are_trained_or_held_out_but_not_both() -> None:
 @pytest.mark.soak
 def test_no_held_out_question_is_among_ten_thousand_trained_ones() -> None:
     asked = {plain(each.conversation.messages[each.reply_from - 1].text) for each in sampled(10_000)}
-    questions = [each for each in held_out(SEED) if each.kind == "plain"]
-    assert len(questions) >= 240
-    assert [each for each in questions if plain(each.conversation.messages[-3].text) in asked] == []
+    for kind in ("guide", "memory", "functions", "python", "browser", "JSON", "Markdown"):
+        questions = [
+            each.conversation.messages[each.reply_from - 1].text for each in held_out(SEED) if each.kind == kind
+        ]
+        assert len(questions) >= 100
+        assert [each for each in questions if plain(each) in asked] == [], kind
 
 
 def test_an_answer_is_told_from_every_other_by_its_keywords() -> None:
@@ -122,23 +153,67 @@ def test_every_reply_is_well_formed_for_our_own_parser(tiny_tokenizer: Tokenizer
         assert tuple(ids[: len(prompt)]) == prompt, "training reads what inference renders"
         assert len(weights) == len(ids)
         assert not any(weights[: len(prompt)])
-        parser = Parser(tiny_tokenizer, ("functions.get_weather",))
-        read = [event for id in ids[len(prompt) :] for event in parser.feed(id) if isinstance(event, Message)]
-        assert parser.ended
-        assert parser.diagnostics == []
-        expected = sample.conversation.messages[sample.reply_from :]
-        assert [(each.channel, each.recipient, each.text) for each in read] == [
-            (each.channel, each.recipient, each.text) for each in expected
-        ]
+        replies = _replies(sample)
+        for place, reply in enumerate(replies):  # one until a tool is called, one after its result, …
+            before = sample.conversation.messages[: sample.reply_from + sum(len(each) + 1 for each in replies[:place])]
+            prompt = render(Conversation(before), tiny_tokenizer).tokens
+            assert tuple(ids[: len(prompt)]) == prompt, "training reads what inference renders"
+            parser = Parser(tiny_tokenizer, tool_names(sample.conversation))
+            read: list[Message] = []
+            for id in ids[len(prompt) :]:
+                if parser.ended or parser.stop:
+                    break
+                read += [event for event in parser.feed(id) if isinstance(event, Message)]
+            assert parser.diagnostics == []
+            assert [(each.channel, each.recipient, each.text) for each in read] == [
+                (each.channel, each.recipient, each.text) for each in reply
+            ]
+
+
+def _replies(sample: Sample) -> list[list[Message]]:
+    """What is learnt, cut where a tool answers."""
+    replies: list[list[Message]] = [[]]
+    for message in sample.conversation.messages[sample.reply_from :]:
+        if message.role is Role.TOOL:
+            replies.append([])
+        else:
+            replies[-1].append(message)
+    return replies
+
+
+def test_right_answers_are_right() -> None:
+    for sample in [*sampled(1000), *held_out(SEED)]:
+        assert sample.answered_by(sample.conversation.messages[-1].text), sample
+
+
+def test_a_group_is_read_as_its_conversations_one_by_one(tiny_tokenizer: Tokenizer) -> None:
+    together = functions.group(Random(SEED), 4, held_out=False)
+    alone = [encode(each, tiny_tokenizer) for each in together]
+    batch = packed(alone)
+    assert batch.branches is not None
+    assert batch.positions is not None
+    for branch, (ids, weights) in enumerate(alone, start=1):
+        seen = (batch.branches == 0) | (batch.branches == branch)
+        assert batch.ids[0][seen].tolist() == ids
+        assert batch.weights[0][seen].tolist() == weights
+        assert batch.positions[seen].tolist() == list(range(len(ids)))
+    assert batch.ids.size < sum(len(ids) for ids, _ in alone) * 0.8
+
+
+def test_copying_comes_first_and_never_ends() -> None:
+    shares = [copying_share(step / 100) for step in range(101)]
+    assert shares[0] == shares[3] == 1
+    assert all(after <= before for before, after in pairwise(shares))
+    assert 0 < shares[-1] < 0.1
 
 
 def test_what_inference_forces_is_no_lesson(tiny_tokenizer: Tokenizer) -> None:
     forced = [each for each in sampled(300) if each.forced]
-    assert {each.kind for each in forced} == {"off", "cut"}
+    assert {each.form for each in forced} == {"off", "cut"}
     for sample in forced:
         ids, weights = encode(sample, tiny_tokenizer)
         start = next(place for place, weight in enumerate(weights) if weight)
-        header = no_thinking(tiny_tokenizer) if sample.kind == "off" else force_final(tiny_tokenizer)
+        header = no_thinking(tiny_tokenizer) if sample.form == "off" else force_final(tiny_tokenizer)
         assert tuple(ids[start - len(header) : start]) == header
         assert all(weights[start:])
 
@@ -147,21 +222,24 @@ def test_what_inference_forces_is_no_lesson(tiny_tokenizer: Tokenizer) -> None:
 def test_analyses_are_longer_at_a_higher_level(language: str) -> None:
     words: dict[Effort, list[int]] = {}
     for sample in sampled(3000):
-        if sample.kind == "plain" and sample.language == language:
+        if (sample.kind, sample.form, sample.language) == ("guide", "alone", language):
             thought = sample.conversation.messages[sample.reply_from]
             assert thought.channel is Channel.ANALYSIS
             words.setdefault(sample.effort, []).append(len(thought.text.split()))
     low, medium, high = (sum(words[level]) / len(words[level]) for level in (Effort.LOW, Effort.MEDIUM, Effort.HIGH))
-    assert low < medium < high
-    assert high > 2 * low
+    assert medium > 1.5 * low
+    assert high > 1.5 * medium
     counts = [len(each) for each in words.values()]
     assert max(counts) < 1.3 * min(counts)
 
 
 def test_every_kind_of_conversation_is_there_in_both_languages() -> None:
-    counts = Counter((each.kind, each.language) for each in sampled(3000))
-    kinds = ("plain", "document", "turns", "off", "cut", "call", "result")
+    some = sampled(3000)
+    counts = Counter((each.kind, each.language) for each in some)
+    kinds = ("guide", "instructions", "memory", "functions", "python", "browser", "JSON", "Markdown", "copying")
     assert all(counts[kind, language] >= 30 for kind in kinds for language in LANGUAGES)
+    forms_seen = {each.form for each in some if each.kind == "guide"}
+    assert forms_seen == {"alone", "document", "turns", "off", "cut", "functions offered"}
     roles = {message.role for each in sampled(300) for message in each.conversation.messages}
     assert roles == set(Role)
 

@@ -6,25 +6,31 @@ python -m training.card [FOLDER]
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from training.evaluate import ROWS, STEP
+
 CARD = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- figures: python -m training.card -->", "<!-- end of figures -->"
-KINDS = {
-    "plain": "a question alone",
-    "document": "below a document (stdin, `-f`)",
-    "turns": "after one or two earlier turns",
-    "off": "`--reasoning off`",
-    "cut": "`--max-thinking 12`",
-    "call": "a call of the offered function, arguments exact",
-    "result": "the answer from the function's result, word for word",
+ROWS_SAID = {
+    "well-formed": "well-formed Harmony",
+    "language": "in the language that is wanted",
+    "guide": "questions about gptoss, and courtesies",
+    "instructions": "an instruction of the developer changes the form",
+    "memory": "remembers name, color or city from an earlier turn",
+    "functions": "right function, right arguments, result in the answer",
+    "python": "`python` for arithmetic, its output in the answer",
+    "browser": "search, open, cite the line",
+    "JSON": "JSON that the schema in `# Response Formats` allows",
+    "Markdown": "a code block, a list, a table when asked",
 }
 
 
 def figures(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """The section of the card that is measured. Any: JSON documents of training.train and training.evaluate."""
-    return "\n\n".join((_training(training), _floors(evaluation), _kinds(evaluation)))
+    return "\n\n".join((_training(training), _rows(evaluation), _forms(evaluation)))
 
 
 def _training(record: Mapping[str, Any]) -> str:
@@ -45,33 +51,32 @@ def _some(curve: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     return [*curve[: -step // 2 : step], curve[-1]]
 
 
-def _floors(record: Mapping[str, Any]) -> str:
+def _rows(record: Mapping[str, Any]) -> str:
     guarded, tokens = record["with_header_guard"], record["analysis_tokens"]
-    lengths = " / ".join(f"{tokens[level]:.0f}" for level in ("low", "medium", "high"))
     rows = [
-        ("well-formed Harmony", "97 %", _percent(record["well-formed"]), _percent(guarded["well-formed"])),
-        ("in the language of the question", "95 %", _percent(record["language"]), _percent(guarded["language"])),
         (
-            f"{record['intents']} intents answered rightly",
-            "80 %",
-            _percent(record["answers"]),
-            _percent(guarded["answers"]),
-        ),
-        ("... in English", "", _percent(record["answers_english"]), ""),
-        ("... in Chinese", "", _percent(record["answers_chinese"]), ""),
-        ("mean analysis tokens, low / medium / high", "high at least twice low", lengths, ""),
+            said,
+            str(record["prompts"][row]),
+            _percent(ROWS[row][0]),
+            _percent(ROWS[row][1]),
+            _percent(record[row]),
+            _percent(guarded[row]),
+        )
+        for row, said in ROWS_SAID.items()
     ]
-    head = (f"{record['prompts']} held-out prompts, temperature 0", "at least", "header guard off", "on")
-    return _table(head, rows)
+    means = [tokens[level] for level in ("low", "medium", "high")]
+    steps = " and ".join(f"{after / before:.1f}x" for before, after in pairwise(means))
+    lengths = f"{steps} ({' / '.join(f'{mean:.0f}' for mean in means)})"
+    rows.append(("tokens of analysis, each step of low / medium / high", "", f"{STEP[0]}x", f"{STEP[1]}x", lengths, ""))
+    return _table(("held-out prompts, temperature 0", "prompts", "floor", "aim", "header guard off", "on"), rows)
 
 
-def _kinds(record: Mapping[str, Any]) -> str:
-    rows = [(KINDS[kind], _percent(share)) for kind in KINDS if (share := record["by_kind"].get(kind)) is not None]
-    return _table(("asked how", "right (guard off)"), rows)
+def _forms(record: Mapping[str, Any]) -> str:
+    return _table(("of these", "right (guard off)"), [(form, _percent(each)) for form, each in record["forms"].items()])
 
 
 def _percent(share: float) -> str:
-    return f"{share:.1%}".replace("%", " %")
+    return f"{share:.1%}".replace("%", " %").replace(".0 %", " %")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,35 +1,47 @@
 """Samples as ids and weights, in batches of rows of like length. Rendered exactly as inference renders."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from random import Random
 
 import numpy as np
 
+from gptoss_cli.harmony import schema
 from gptoss_cli.harmony.render import render
 from gptoss_cli.harmony.tokenizer import O200K_HARMONY_SPECIALS, Tokenizer
-from gptoss_cli.messages import Channel, Conversation, Role
+from gptoss_cli.messages import Channel, Conversation, Message, Role
 from training import bpe
-from training.corpus import Sample, samples
+from training.corpus import Sample, groups
+from training.corpus.catalogue import FUNCTIONS
 
-LONGEST = 448  # ids; a longer conversation is left out
+Pair = tuple[list[int], list[float]]  # ids and their weights
+
+LONGEST = 640  # ids; a longer conversation is left out, unless it is one of a group
+POOL = 256  # groups that are sorted by length at a time
+THOUGHTS_COUNT = 0.5  # against 1 for headers, calls and answers: thoughts are easy, and many
 
 
 @dataclass(frozen=True)
 class Batch:
-    """ids [rows, tokens]; weights of predicting each id, 0 for prompts and padding."""
+    """ids [rows, tokens]; weights of predicting each id, 0 for prompts and padding.
+
+    branches [tokens], of a group: 0 for the messages they share, then 1, 2, … per conversation. positions [tokens], of
+    a group: each conversation goes on after the shared messages.
+    """
 
     ids: np.ndarray
     weights: np.ndarray
+    branches: np.ndarray | None = None
+    positions: np.ndarray | None = None
 
 
 def tokenizer(size: int, seed: int) -> tuple[Tokenizer, list[bytes]]:
     """A vocabulary of at most `size` ids learnt from the corpus, the control tokens last; and its ordinary tokens."""
     texts: list[str] = []
-    for sample in islice(samples(seed), 6000):
-        for message in sample.conversation.messages:
-            texts += [message.text] if message.text else []
+    for group in islice(groups(seed, lambda: 0.5), 8000):
+        for sample in group:
+            texts += [message.text for message in sample.conversation.messages if message.text]
     texts += SYSTEM_WORDS * 500
     pieces = bpe.learn(texts, size - len(O200K_HARMONY_SPECIALS))
     specials = {text: len(pieces) + place for place, text in enumerate(O200K_HARMONY_SPECIALS)}
@@ -43,8 +55,15 @@ SYSTEM_WORDS = [
     "\n\n# Valid channels: analysis, commentary, final. Channel must be included for every message.",
     "\nCalls to these tools must go to the commentary channel: 'functions'.",
     "# Instructions\n\n",
-    "# Tools\n\n## functions\n\nnamespace functions {\n\n// Gets the weather of a city.\ntype get_weather = (_: {\n",
-    "city: string,\n}) => any;\n\n} // namespace functions",
+    "# Tools\n\n## functions\n\nnamespace functions {\n\n",
+    "}) => any;\n\n} // namespace functions",
+    *(schema.tool(function.spec) for function in FUNCTIONS),
+    schema.namespace(schema.BROWSER),
+    schema.namespace(schema.PYTHON),
+    "# Response Formats\n\n## person\n\n",
+    '{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"},"price":{"type":"number"},',
+    '"open":{"type":"boolean"},"dishes":{"type":"array","items":{"type":"string"}}},"required":["name"],',
+    '"additionalProperties":false}',
     "system",
     "developer",
     "user",
@@ -52,46 +71,78 @@ SYSTEM_WORDS = [
     "analysis",
     "commentary",
     "final",
-    "functions.get_weather",
     " to=functions.get_weather",
+    " to=python code",
+    " to=browser.search code",
+    " to=browser.open code",
     " to=assistant",
     "json",
 ]
 
 
 def encode(sample: Sample, tokenizer: Tokenizer) -> tuple[list[int], list[float]]:
-    """The ids of a sample and the weight of each: 1 on what the model itself writes."""
+    """The ids of a sample and the weight of each: more than 0 on what the model itself writes."""
     messages = sample.conversation.messages
-    prompt = list(render(Conversation(messages[: sample.reply_from]), tokenizer).tokens)
-    reply = _reply_ids(messages[sample.reply_from :], tokenizer)
-    first = reply.index(tokenizer.special.end) + 1 if sample.forced else 0
-    if sample.forced:
-        first += reply[first:].index(tokenizer.special.message) + 1
-    return prompt + reply, [0.0] * (len(prompt) + first) + [1.0] * (len(reply) - first)
-
-
-def _reply_ids(messages: tuple, tokenizer: Tokenizer) -> list[int]:
-    ids = list(render(Conversation(messages), tokenizer, next_role=None, keep_analysis=True).tokens)
-    opened = 1 + len(tokenizer.encode(Role.ASSISTANT))  # the prompt ends with it
+    ids = list(render(Conversation(messages[: sample.reply_from]), tokenizer).tokens)
+    weights = [0.0] * len(ids)
+    opened = True  # whether the prompt has written <|start|>assistant
+    for message in messages[sample.reply_from :]:
+        more, weight = _weighed(message, tokenizer)
+        skipped = 1 + len(tokenizer.encode(Role.ASSISTANT)) if opened else 0
+        if message.role is Role.TOOL:
+            ids += [*more, *_opening(tokenizer)]
+            weights += [0.0] * (len(more) + len(_opening(tokenizer)))
+        else:
+            ids += more[skipped:]
+            weights += weight[skipped:]
+        opened = message.role is Role.TOOL
     if messages[-1].channel is Channel.FINAL:
         ids[-1] = tokenizer.special.return_
-    return ids[opened:]
+    if sample.forced:  # all but what follows the last header
+        last = max(place for place, id in enumerate(ids) if id == tokenizer.special.message)
+        weights[: last + 1] = [0.0] * (last + 1)
+    return ids, weights
 
 
-def batches(seed: int, tokenizer: Tokenizer, tokens: int) -> Iterator[Batch]:
-    """Batches of about `tokens` ids without end; rows of one batch have about the same length."""
+def _opening(tokenizer: Tokenizer) -> list[int]:
+    return [tokenizer.special.start, *tokenizer.encode(Role.ASSISTANT)]
+
+
+def _weighed(message: Message, tokenizer: Tokenizer) -> tuple[list[int], list[float]]:
+    """One message of a reply, with its header, and weights of its ids."""
+    ids = list(render(Conversation((message,)), tokenizer, next_role=None, keep_analysis=True).tokens)
+    weights = [1.0] * len(ids)
+    if message.channel is Channel.ANALYSIS and message.recipient is None:
+        start = ids.index(tokenizer.special.message) + 1
+        weights[start:-1] = [THOUGHTS_COUNT] * (len(ids) - 1 - start)
+    return ids, weights
+
+
+def batches(
+    seed: int, tokenizer: Tokenizer, tokens: int, share: Callable[[], float], rank: int = 0, workers: int = 1
+) -> Iterator[Batch]:
+    """Batches of about `tokens` ids without end: rows of about the same length, or one group of conversations.
+
+    share: how much of the training is over. rank, workers: those of one of several processes, which all make the same
+    batches and take those of about the same size at the same time, so that none waits for another.
+    """
     random = Random(seed)
-    source = samples(seed)
+    source = groups(seed, share)
     while True:
-        encoded = sorted(
-            (pair for sample in islice(source, 256) if len((pair := encode(sample, tokenizer))[0]) <= LONGEST),
+        encoded = [[encode(sample, tokenizer) for sample in group] for group in islice(source, POOL * workers)]
+        single = sorted(
+            (group[0] for group in encoded if len(group) == 1 and len(group[0][0]) <= LONGEST),
             key=lambda pair: len(pair[0]),
         )
-        yield from random.sample(ready := list(_rows(encoded, tokens)), len(ready))
+        ready = [*_rows(single, tokens), *(packed(group) for group in encoded if len(group) > 1)]
+        ready.sort(key=lambda batch: batch.ids.size)
+        shifts = [ready[start : start + workers] for start in range(0, len(ready) - workers + 1, workers)]
+        for shift in random.sample(shifts, len(shifts)):
+            yield shift[rank]
 
 
-def _rows(encoded: list[tuple[list[int], list[float]]], tokens: int) -> Iterator[Batch]:
-    rows: list[tuple[list[int], list[float]]] = []
+def _rows(encoded: list[Pair], tokens: int) -> Iterator[Batch]:
+    rows: list[Pair] = []
     for pair in encoded:
         if rows and (len(rows) + 1) * len(pair[0]) > tokens:
             yield _padded(rows)
@@ -101,7 +152,7 @@ def _rows(encoded: list[tuple[list[int], list[float]]], tokens: int) -> Iterator
         yield _padded(rows)
 
 
-def _padded(rows: list[tuple[list[int], list[float]]]) -> Batch:
+def _padded(rows: list[Pair]) -> Batch:
     width = max(len(ids) for ids, _ in rows)
     ids = np.zeros((len(rows), width), np.int64)
     weights = np.zeros((len(rows), width), np.float32)
@@ -109,3 +160,21 @@ def _padded(rows: list[tuple[list[int], list[float]]]) -> Batch:
         ids[place, : len(row)] = row
         weights[place, : len(row)] = weight
     return Batch(ids, weights)
+
+
+def packed(group: list[Pair]) -> Batch:
+    """One row: what all begin with, once, and then how each goes on."""
+    shortest = min(len(ids) for ids, _ in group)
+    first = group[0][0]
+    same = next((place for place in range(shortest) if len({ids[place] for ids, _ in group}) > 1), shortest)
+    same = min(same, next(place for place, weight in enumerate(group[0][1]) if weight))
+    ids, weights = first[:same], [0.0] * same
+    branches, positions = [0] * same, list(range(same))
+    for number, (whole, weight) in enumerate(group, start=1):
+        ids += whole[same:]
+        weights += weight[same:]
+        branches += [number] * (len(whole) - same)
+        positions += range(same, len(whole))
+    return Batch(
+        np.array([ids], np.int64), np.array([weights], np.float32), np.array(branches), np.array(positions, np.int64)
+    )

@@ -137,14 +137,19 @@ class GptOss(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.5)
         nn.init.normal_(self.head.weight, std=0.02)
 
-    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """(hidden states [rows, tokens, hidden] before the head, balance loss) of ids [rows, tokens], a text a row."""
+    def forward(self, ids: Tensor, group: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """(hidden states [rows, tokens, hidden] before the head, balance loss) of ids [rows, tokens], a text a row.
+
+        group: (branch, position) [tokens] of a row that has several texts with one beginning, which is branch 0: a
+        token sees the beginning and its own branch.
+        """
         angles, scale = rope_frequencies(self.shape)
-        place = torch.arange(ids.shape[1])
+        branch, place = group or (torch.zeros(ids.shape[1]), torch.arange(ids.shape[1]))
         turned = place[:, None, None] * angles
         cosine, sine = turned.cos() * scale, turned.sin() * scale
         distance = place[:, None] - place[None, :]
-        full = torch.zeros(distance.shape).masked_fill(distance < 0, -torch.inf)
+        hidden = (distance < 0) | ((branch[None, :] != branch[:, None]) & (branch[None, :] != 0))
+        full = torch.zeros(distance.shape).masked_fill(hidden, -torch.inf)
         window = full.masked_fill(distance >= self.shape.window, -torch.inf)
         x, balance = self.embedding(ids), torch.zeros(())
         for layer, block in enumerate(self.blocks):

@@ -15,13 +15,17 @@ from torch import Tensor, nn
 from torch.multiprocessing import Barrier, get_context
 from torch.nn import functional
 
+from gptoss_cli.harmony.tokenizer import Tokenizer
 from training.data import Batch, batches, tokenizer
 from training.model import GptOss
 from training.shape import Shape
 
 WORKERS = 2
-TOKENS = 640  # per worker and step: small steps learn more from the same tokens
+# emulated it is many times slower than float32
+BFLOAT16 = any(flag in Path("/proc/cpuinfo").read_text() for flag in ("avx512_bf16", "amx_bf16"))
+TOKENS = 768  # per worker and step: small steps learn more from the same tokens
 WARM_UP_STEPS = 40
+SAVED = 10  # times in a training
 DECAY_FROM, QUANTIZE_FROM = 0.4, 0.75  # shares of the steps
 QUANTIZE_EVERY = 4  # steps: weights hardly move between them, and rounding takes half a step
 RATES = {"muon": 0.01, "experts": 0.001, "rest": 0.006, "head": 0.003}
@@ -30,7 +34,7 @@ RATES = {"muon": 0.01, "experts": 0.001, "rest": 0.006, "head": 0.003}
 @dataclass(frozen=True)
 class Plan:
     steps: int
-    vocabulary: int = 2560
+    vocabulary: int = 2816
     seed: int = 1
 
 
@@ -44,7 +48,9 @@ def train(plan: Plan, out: Path) -> None:
     torch.save({"shape": asdict(shape), "pieces": pieces}, out / "vocabulary.pt")
     context = get_context("fork")
     barrier = context.Barrier(WORKERS)
-    workers = [context.Process(target=_work, args=(rank, plan, shape, shared, barrier, out)) for rank in range(WORKERS)]
+    workers = [
+        context.Process(target=_work, args=(rank, plan, words, shape, shared, barrier, out)) for rank in range(WORKERS)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -53,13 +59,13 @@ def train(plan: Plan, out: Path) -> None:
             raise SystemExit(f"a training process ended with {worker.exitcode}")
 
 
-def _work(rank: int, plan: Plan, shape: Shape, shared: Tensor, barrier: Barrier, out: Path) -> None:
+def _work(rank: int, plan: Plan, words: Tokenizer, shape: Shape, shared: Tensor, barrier: Barrier, out: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(plan.seed)  # the same weights in every worker, which then step alike
-    words, _ = tokenizer(plan.vocabulary, plan.seed)
     model = GptOss(shape)
     stepper = _Stepper(model)
-    feed = batches(plan.seed * 1000 + rank, words, TOKENS)
+    share = 0.0
+    feed = batches(plan.seed * 1000, words, TOKENS, lambda: share, rank, WORKERS)
     record = _Record()
     started = time.monotonic()
     for step in range(plan.steps):
@@ -73,6 +79,8 @@ def _work(rank: int, plan: Plan, shape: Shape, shared: Tensor, barrier: Barrier,
         _average(model, shared, rank, barrier)
         stepper.step(step, share)
         record.add(float(loss.detach()), batch.ids.size, rank, step, share)
+        if rank == 0 and (step + 1) % max(1, plan.steps // SAVED) == 0:
+            torch.save(model.state_dict(), out / "weights.pt")  # --export-only tells how far it is
     if rank == 0:
         stepper.round_experts()
         torch.save(model.state_dict(), out / "weights.pt")
@@ -82,11 +90,15 @@ def _work(rank: int, plan: Plan, shape: Shape, shared: Tensor, barrier: Barrier,
 
 def _loss(model: GptOss, batch: Batch) -> Tensor:
     ids, weights = torch.from_numpy(batch.ids), torch.from_numpy(batch.weights)[:, 1:]
-    with torch.autocast("cpu", torch.bfloat16):
-        hidden, balance = model(ids[:, :-1])
+    places = None
+    if batch.branches is not None and batch.positions is not None:
+        places = torch.from_numpy(batch.branches[:-1]), torch.from_numpy(batch.positions[:-1])
+    with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+        hidden, balance = model(ids[:, :-1], places)
         wanted = weights > 0  # the head is an eighth of the work: only where it is asked
         logits = model.head(hidden[wanted])
-    return functional.cross_entropy(logits.float(), ids[:, 1:][wanted]) + 0.01 * balance
+    losses = functional.cross_entropy(logits.float(), ids[:, 1:][wanted], reduction="none")
+    return (losses * weights[wanted]).sum() / weights.sum() + 0.01 * balance
 
 
 def _average(model: GptOss, shared: Tensor, rank: int, barrier: Barrier) -> None:
@@ -164,7 +176,8 @@ def _muon_step(weight: Tensor, momentum: Tensor, rate: float) -> None:
     x = weight.grad.add(momentum, alpha=0.95)
     turned = x.shape[0] > x.shape[1]
     x = x.T if turned else x
-    x = (x / (x.norm() + 1e-7)).bfloat16()
+    x = x / (x.norm() + 1e-7)
+    x = x.bfloat16() if BFLOAT16 else x
     for _ in range(5):
         gram = x @ x.T
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x

@@ -1,6 +1,7 @@
 """Synthetic Harmony conversations that teach `tiny` what it knows. Everything follows from the seed."""
 
+from training.corpus.dialog import Sample
 from training.corpus.intents import Intent, intents
-from training.corpus.samples import Sample, held_out, samples
+from training.corpus.samples import groups, held_out
 
-__all__ = ["Intent", "Sample", "held_out", "intents", "samples"]
+__all__ = ["Intent", "Sample", "groups", "held_out", "intents"]

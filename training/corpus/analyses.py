@@ -4,27 +4,34 @@ from random import Random
 
 from gptoss_cli.messages import Effort
 
-LOW = ("The user writes {language}. The topic is {topic}.",)
+START = "The user writes {language}. The topic is {topic}."
 MEDIUM = (
-    "The user writes {language}. The topic is {topic}. I answer in {language}, in one or two sentences.",
-    "The user writes {language}. The topic is {topic}. A short answer in {language} with the right fact is best.",
+    " I answer in {answered}, in one or two sentences.",
+    " A short answer in {answered} with the right fact is best.",
 )
 HIGH = (
-    "The user writes {language}. The topic is {topic}. Let me think about what is wanted here. The user asks "
-    "about {topic} and wants the fact, not a long text. If there is a command, I give the exact command in "
-    "backticks. I must not invent anything that I do not know. I check again: the language is {language} and "
-    "the topic is {topic}. Now I write a short answer in {language}.",
-    "The user writes {language}. The topic is {topic}. First I think about the question: it is about {topic}. "
-    "Then I think about the answer: it should be short, right and in {language}. A command belongs in "
-    "backticks. There is no need for a tool. I look at it once more: {language}, {topic}. That fits, and I am "
-    "sure enough. So I answer in {language} now, in one or two sentences.",
+    " The user wants the fact, not a long text. If there is a command, I give the exact command in backticks. I must "
+    "not invent anything. The topic is {topic}, so I write a short answer in {answered}.",
+    " First the question: it is about {topic}. Then the answer: it should be short, right and in {answered}. A command "
+    "belongs in backticks. That fits, so I answer in {answered} now.",
 )
 
 
-def analysis(random: Random, effort: Effort, language: str, topic: str) -> str:
-    """One analysis of about 10, 25 or 85 tokens."""
-    templates = {Effort.LOW: LOW, Effort.MEDIUM: MEDIUM, Effort.HIGH: HIGH}[effort]
-    return random.choice(templates).format(language=language, topic=topic)
+def analysis(random: Random, effort: Effort, language: str, topic: str, *, answered: str = "", form: str = "") -> str:
+    """One analysis of about 10, 22 or 50 tokens.
+
+    answered: the language of the answer where it is another. form: what was asked of the answer's form.
+    """
+    said = START
+    if answered and answered != language:
+        said += " The answer is to be in {answered}."
+    if form:
+        said += " The form is {form}."
+    if effort is Effort.MEDIUM:
+        said += random.choice(MEDIUM)
+    elif effort is Effort.HIGH:
+        said += random.choice(HIGH)
+    return said.format(language=language, topic=topic, answered=answered or language, form=form)
 
 
 def cut(random: Random, text: str) -> str:

@@ -13,6 +13,7 @@ The text files hold it, a block per intent:
 `{slot}` in a wording stands for any word of that slot.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -38,6 +39,12 @@ class Intent:
     def topic(self) -> str:
         """The name as the analysis says it."""
         return self.name.replace("_", " ")
+
+    @property
+    def command(self) -> str:
+        """What the answer gives first in backticks, for those who want no sentences; "" where it gives none."""
+        found = re.search(r"`([^`]+)`", self.answer)
+        return found[1] if found else ""
 
     def is_answered_by(self, text: str) -> bool:
         return all(keyword in text for keyword in self.keywords)

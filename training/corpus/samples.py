@@ -1,153 +1,130 @@
-"""Whole conversations out of intents, analyses and forms."""
+"""What training sees, mixed; and what the evaluation asks."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from random import Random
 
-from gptoss_cli.messages import (
-    Channel,
-    Conversation,
-    DeveloperContent,
-    Effort,
-    Message,
-    Role,
-    SystemContent,
-    user,
+from gptoss_cli.messages import Conversation, Effort, user
+from training.corpus import (
+    arithmetic,
+    asking,
+    browsing,
+    copying,
+    forms,
+    functions,
+    instructions,
+    memory,
+    pages,
+    schemas,
 )
-from training.corpus import forms
 from training.corpus.analyses import analysis, cut
+from training.corpus.dialog import EFFORTS, Sample, developer, final, system, thought
 from training.corpus.intents import Intent, intents
 from training.corpus.wordings import filled
 
-EFFORTS = (Effort.LOW, Effort.MEDIUM, Effort.HIGH)
+Group = list[Sample]  # samples that begin with the same messages
+
+# until which share of training nothing but copying is learnt, and until when it goes back to its last share
+COPYING_ONLY, COPYING_ENDS = 0.04, 0.4
+COPYING = (0.4, 0.04)
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A conversation whose messages from `reply_from` on are the reply to learn.
-
-    forced: the analysis was emptied (`--reasoning off`) or cut (`--max-thinking`), and the answer's header put there:
-    only the answer itself is the model's own.
-    """
-
-    kind: str
-    language: str
-    effort: Effort
-    conversation: Conversation
-    reply_from: int
-    intent: Intent | None = None
-    forced: bool = False
-
-
-def samples(seed: int) -> Iterator[Sample]:
-    """Training conversations without end."""
+def groups(seed: int, share: Callable[[], float]) -> Iterator[Group]:
+    """Training conversations without end; share: how much of the training is over, from 0 to 1."""
     random = Random(seed)
-    pool = [intent for intent in intents() for _ in range(3 if intent.name == "unknown" else 1)]
+    makers, weights = zip(*MIX, strict=True)
     while True:
-        if random.random() < 0.08:
-            yield _weather(random, random.choice(("English", "Chinese")), held_out=False)
+        if random.random() < copying_share(share()):
+            yield [random.choice((copying.echo, copying.recall))(random)]
         else:
-            intent = random.choice(pool)
-            kind = random.choices(("plain", "document", "turns"), (0.74, 0.12, 0.14))[0]
-            force = random.choices(("", "off", "cut"), (0.80, 0.14, 0.06))[0]
-            yield _sample(random, intent, _asked(random, intent), kind, force, random.choice(EFFORTS))
+            yield random.choices(makers, weights)[0](random)
 
 
-def held_out(seed: int) -> Iterator[Sample]:
-    """Prompts with the wordings that training never sees: each once as it is, and two per intent in other forms."""
+def copying_share(share: float) -> float:
+    """How much of the samples is plain copying: all at first, as it is what the rest stands on, and little at last."""
+    if share < COPYING_ONLY:
+        return 1.0
+    first, last = COPYING
+    return last + (first - last) * max(0.0, (COPYING_ENDS - share) / (COPYING_ENDS - COPYING_ONLY))
+
+
+def held_out(seed: int, each: int = 120) -> Iterator[Sample]:
+    """Prompts that training never sees: every wording of the guide once and two per intent in other forms; `each` of
+    everything else."""
     random = Random(seed)
     for intent in intents():
         mark = "？" if intent.language == "Chinese" else "?"
-        for number, wording in enumerate(intent.held_out):
-            text = filled(random, wording, intent.language, held_out=True) + random.choice(("", mark))
-            yield _sample(random, intent, text, "plain", "", EFFORTS[number % 3])
+        for number in range(len(intent.held_out)):
+            text = filled(random, intent.held_out[number], intent.language, held_out=True)
+            yield _guide(random, intent, text + random.choice(("", mark)), "alone", "", EFFORTS[number % 3])
         for kind, force in random.sample(OTHER_FORMS, 2):
-            text = filled(random, random.choice(intent.held_out), intent.language, held_out=True)
-            yield _sample(random, intent, text, kind, force, random.choice(EFFORTS))
-    for language in ("English", "Chinese"):
-        for _ in range(20):
-            yield _weather(random, language, held_out=True)
+            yield _guide(
+                random, intent, asking.asked(random, intent, held_out=True), kind, force, random.choice(EFFORTS)
+            )
+    for make in (instructions.sample, memory.sample, pages.sample, schemas.sample):
+        for _ in range(each):
+            yield make(random, held_out=True)
+    for make_group in (functions.group, arithmetic.group, browsing.group):
+        for _ in range(each):
+            yield from make_group(random, 1, held_out=True)
 
 
-OTHER_FORMS = (("document", ""), ("turns", ""), ("plain", "off"), ("plain", "cut"))
+OTHER_FORMS = (("document", ""), ("turns", ""), ("alone", "off"), ("alone", "cut"))
 
 
-def _asked(random: Random, intent: Intent) -> str:
-    """One of the training wordings, dressed; those put together from phrases are many, and come up as often in all."""
-    source = intent.composed if intent.composed and random.random() < 0.5 else intent.wordings
-    return forms.dressed(random, filled(random, random.choice(source), intent.language), intent.language)
+def _guide_group(random: Random) -> Group:
+    intent = random.choice(_pool())
+    kind = random.choices(("alone", "document", "turns"), (0.76, 0.12, 0.12))[0]
+    force = random.choices(("", "off", "cut"), (0.82, 0.12, 0.06))[0]
+    return [_guide(random, intent, asking.asked(random, intent, held_out=False), kind, force, random.choice(EFFORTS))]
 
 
-def _sample(random: Random, intent: Intent, wording: str, kind: str, force: str, effort: Effort) -> Sample:
+def _pool() -> list[Intent]:
+    """What cannot be answered comes in many shapes, so it is asked more often."""
+    return [intent for intent in intents() for _ in range(5 if intent.name == "unknown" else 1)]
+
+
+def _guide(random: Random, intent: Intent, wording: str, kind: str, force: str, effort: Effort) -> Sample:
     if force == "off":
         effort = Effort.OFF
-    messages = _opening(random, effort, functions=random.random() < 0.05)
+    messages = [system(random, effort)]
+    if random.random() < 0.15:
+        messages.append(developer(random.choice(forms.INSTRUCTIONS)))
     if kind == "turns":
-        for _ in range(random.choice((1, 1, 2))):
-            earlier = random.choice([each for each in intents() if each.language == intent.language])
-            messages += [user(_asked(random, earlier)), *_reply(random, earlier, Effort.LOW, "")]
-    text = forms.with_document(random, wording) if kind == "document" else wording
-    messages.append(user(text))
-    reply_from = len(messages)
-    messages += _reply(random, intent, effort, force)
-    name = force or kind
-    return Sample(
-        name, intent.language, effort, Conversation(tuple(messages)), reply_from, intent, forced=force in ("off", "cut")
-    )
-
-
-def _opening(random: Random, effort: Effort, functions: bool = False) -> list[Message]:
-    messages = [Message(Role.SYSTEM, (SystemContent(date=forms.date(random), effort=effort),))]
-    instructions = random.choice(forms.INSTRUCTIONS) if random.random() < 0.2 else None
-    if instructions or functions:
-        tools = (forms.FUNCTIONS,) if functions else ()
-        messages.append(Message(Role.DEVELOPER, (DeveloperContent(instructions, tools),)))
-    return messages
-
-
-def _reply(random: Random, intent: Intent, effort: Effort, force: str) -> list[Message]:
-    thought = "" if force == "off" else analysis(random, effort, intent.language, intent.topic)
+        messages += asking.small_turns(random, intent.language, random.choice((1, 1, 2)))
+    messages.append(user(forms.with_document(random, wording) if kind == "document" else wording))
+    thinks = "" if force == "off" else analysis(random, effort, intent.language, intent.topic)
     if force == "cut":
-        thought = cut(random, thought)
-    return [
-        Message(Role.ASSISTANT, (thought,), Channel.ANALYSIS),
-        Message(Role.ASSISTANT, (intent.answer,), Channel.FINAL),
-    ]
-
-
-def _weather(random: Random, language: str, *, held_out: bool) -> Sample:
-    """A call of the one function, or the answer after its result."""
-    effort = random.choice(EFFORTS)
-    city = random.choice(forms.CITIES[language])
-    question = random.choice(forms.WEATHER[language][held_out]).format(city)
-    messages = _opening(random, effort, functions=True)
-    messages.append(user(question if held_out else forms.dressed(random, question, language)))
-    call = [
-        Message(Role.ASSISTANT, (analysis(random, effort, language, f"weather in {city}"),), Channel.ANALYSIS),
-        Message(
-            Role.ASSISTANT,
-            (json.dumps({"city": city}, ensure_ascii=False),),
-            Channel.COMMENTARY,
-            recipient="functions.get_weather",
-            content_type="<|constrain|>json",
-        ),
-    ]
-    if random.random() < 0.6:
-        return Sample("call", language, effort, Conversation((*messages, *call)), len(messages))
-    sky = random.choice(tuple(forms.SKIES[language]))
-    result = Message(
-        Role.TOOL,
-        (json.dumps({"sky": sky}),),
-        Channel.COMMENTARY,
-        name="functions.get_weather",
-        recipient="assistant",
+        thinks = cut(random, thinks)
+    return Sample(
+        "guide",
+        intent.language,
+        effort,
+        Conversation((*messages, thought(thinks), final(intent.answer))),
+        len(messages),
+        force or kind,
+        intent.keywords,
+        intent=intent.name,
+        forced=bool(force),
     )
-    messages += [*call, result]
-    said = forms.SKIES[language][sky]
-    answer = f"It is {said} in {city}." if language == "English" else f"{city}現在{said}。"
-    reply = [
-        Message(Role.ASSISTANT, (f"The result says {sky} in {city}.",), Channel.ANALYSIS),
-        Message(Role.ASSISTANT, (answer,), Channel.FINAL),
-    ]
-    return Sample("result", language, effort, Conversation((*messages, *reply)), len(messages))
+
+
+def _alone(make: Callable[..., Sample]) -> Callable[[Random], Group]:
+    return lambda random: [make(random, held_out=False)]
+
+
+def _together(make: Callable[..., Group], count: int) -> Callable[[Random], Group]:
+    return lambda random: make(random, count, held_out=False)
+
+
+# shares of what is not copying; what comes in groups has as many conversations each as fit into a step of training
+MIX: tuple[tuple[Callable[[Random], Group], float], ...] = (
+    (_guide_group, 0.45),
+    (_alone(instructions.sample), 0.15),
+    (_alone(memory.sample), 0.11),
+    (lambda random: [memory.told(random)], 0.03),
+    (_alone(pages.sample), 0.06),
+    (_alone(schemas.sample), 0.09),
+    (_together(functions.group, 4), 0.06),
+    (_together(arithmetic.group, 4), 0.035),
+    (_together(browsing.group, 3), 0.025),
+)

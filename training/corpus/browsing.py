@@ -1,0 +1,154 @@
+"""The built-in browser: search, open the page that fits, and say what it says with the line it stands in.
+
+Displays are those of gpt-oss's own tool (openai/gpt-oss gpt_oss/tools/simple_browser): `[{cursor}] {title} ({url})`,
+the lines shown, then each line with its number.
+"""
+
+import json
+from collections.abc import Sequence
+from random import Random
+
+from gptoss_cli.harmony.schema import BROWSER
+from gptoss_cli.messages import Conversation, Effort, Message, user
+from training.corpus import forms, values
+from training.corpus.analyses import analysis
+from training.corpus.dialog import EFFORTS, LANGUAGES, Sample, builtin_call, final, result, system, thought
+
+# what is looked up: {} is the thing
+ASKED = {
+    "English": (
+        (
+            "search the web for {}",
+            "look up {} on the web",
+            "find {} on the web",
+            "what does the web say about {}",
+            "search for {}",
+            "look up {}",
+            "search the internet for {}",
+            "find out about {} on the web",
+        ),
+        ("please search the web for {}", "look for {} on the web", "find {} on the internet"),
+    ),
+    "Chinese": (
+        ("上網查{}", "搜尋{}", "在網路上找{}", "查一下{}", "網路上怎麼說{}", "上網搜尋{}", "幫我查{}", "在網路上查{}"),
+        ("請上網查{}", "幫我上網搜尋{}", "在網路上搜尋{}"),
+    ),
+}
+FACTS = {
+    "English": (
+        "{} was built in {year}.",
+        "{} opened in {year}.",
+        "{} has {count} rooms.",
+        "{} is {count} meters long.",
+        "{} is closed on {day}.",
+        "A ticket for {} costs {count} dollars.",
+    ),
+    "Chinese": (
+        "{}建於{year}年。",
+        "{}在{year}年開放。",
+        "{}有{count}個房間。",
+        "{}長{count}公尺。",
+        "{}{day}休息。",
+        "{}的門票要{count}元。",
+    ),
+}
+DAYS = {
+    "English": ("Monday", "Tuesday", "Sunday", "Friday"),
+    "Chinese": ("星期一", "星期二", "星期日", "星期五"),
+}
+FILLERS = {
+    "English": (
+        "Welcome to this page.",
+        "Many people come here.",
+        "The weather is good in summer.",
+        "There is a small shop.",
+        "You can come by train.",
+        "Please be quiet.",
+        "Children like it.",
+        "It is a nice place.",
+    ),
+    "Chinese": (
+        "歡迎來到這裡。",
+        "很多人來這裡。",
+        "夏天天氣很好。",
+        "這裡有一家小店。",
+        "可以坐火車來。",
+        "請保持安靜。",
+        "小孩都喜歡。",
+        "這裡很漂亮。",
+    ),
+}
+SITES = ("wiki.example", "news.example", "travel.example", "map.example", "city.example")
+
+
+def topic(random: Random, language: str, *, held_out: bool) -> str:
+    """A place that nobody has heard of, so that the page has to be read."""
+    called = values.made(random, language)
+    pools = values.POOLS[language]["thing"]
+    kind = random.choice(pools[1] if held_out else pools[0])
+    return f"{called} {kind}" if language == "English" else f"{called}{kind}"
+
+
+def group(random: Random, count: int, *, held_out: bool) -> list[Sample]:
+    """Questions below the same system message, which has the long text of the browser."""
+    effort = random.choice(EFFORTS)
+    head = system(random, effort, BROWSER)
+    return [_sample(random, effort, head, held_out) for _ in range(count)]
+
+
+def _sample(random: Random, effort: Effort, head: Message, held_out: bool) -> Sample:
+    language = random.choice(LANGUAGES)
+    wanted = topic(random, language, held_out=held_out)
+    question = random.choice(ASKED[language][held_out])
+    if not held_out and random.random() < 0.4:
+        question = forms.dressed(random, question, language)
+    search = builtin_call("browser.search", json.dumps({"query": wanted}, ensure_ascii=False))
+    found, id, site = _results(random, language, wanted)
+    open_ = builtin_call("browser.open", json.dumps({"cursor": 0, "id": id}))
+    page, line, fact = _page(random, language, wanted, site)
+    reply = [
+        thought(analysis(random, effort, language, f"searching for {wanted}")),
+        search,
+        result(search, found),
+        thought(f"Link {id} is about {wanted}."),
+        open_,
+        result(open_, page),
+        thought(f"Line {line} says it."),
+        final(f"{fact[:-1]}【1†L{line}】{fact[-1]}"),
+    ]
+    conversation = Conversation((head, user(question.format(wanted)), *reply))
+    return Sample("browser", language, effort, conversation, 2, "cited", (fact[:-1], f"【1†L{line}】"))
+
+
+def _results(random: Random, language: str, wanted: str) -> tuple[str, int, str]:
+    """(the page of results, the link that fits, its site)."""
+    titles = [wanted, *(topic(random, language, held_out=False) for _ in range(random.choice((1, 2, 2))))]
+    random.shuffle(titles)
+    sites = random.sample(SITES, len(titles))
+    lines = ["", "URL: ", "# Search Results", ""]
+    for place, (title, site) in enumerate(zip(titles, sites, strict=True)):
+        lines.append(f"  * 【{place}†{title}†{site}】 {random.choice(FILLERS[language])}")
+    id = titles.index(wanted)
+    return _shown(0, wanted, "", lines), id, sites[id]
+
+
+def _page(random: Random, language: str, wanted: str, site: str) -> tuple[str, int, str]:
+    """(the page, the line of the fact, the fact)."""
+    fact = random.choice(FACTS[language]).format(
+        wanted,
+        year=random.randrange(1500, 2020),
+        count=random.randrange(10, 900),
+        day=random.choice(DAYS[language]),
+    )
+    url = f"https://{site}/{random.randrange(10, 1000)}"
+    body = random.sample(FILLERS[language], random.choice((2, 3, 4)))
+    body.insert(random.randrange(len(body) + 1), fact)
+    lines = ["", f"URL: {url}", *body]
+    return _shown(1, wanted, url, lines), lines.index(fact), fact
+
+
+def _shown(cursor: int, title: str, url: str, lines: Sequence[str]) -> str:
+    place = f" ({url})" if url else ""
+    numbered = "\n".join(f"L{number}: {line}" for number, line in enumerate(lines))
+    last = len(lines) - 1
+    return f"[{cursor}] {title}{place}\n**viewing lines [0 - {last}] of {last}**\n\n{numbered}"

@@ -1,0 +1,220 @@
+"""What is copied: names, places, numbers. Per kind and language those of training, then those it never sees there.
+
+Training also makes words up (`made`), so that copying is learnt as such and not by heart.
+"""
+
+from random import Random
+
+Pool = tuple[tuple[str, ...], tuple[str, ...]]
+
+POOLS: dict[str, dict[str, Pool]] = {
+    "English": {
+        "name": (
+            (
+                *("Ann", "Ben", "Carl", "Dora", "Emma", "Frank", "Greta", "Henry", "Iris", "Jack", "Kate", "Leo"),
+                *("Maria", "Nina", "Otto", "Paula", "Rosa", "Sam", "Tina", "Victor", "Wendy", "Alice", "Bruno"),
+                *("Clara", "David", "Elena", "Felix", "Hugo", "Julia", "Karl", "Linda", "Martin", "Nora", "Oscar"),
+                *("Peter", "Robert", "Sofia", "Thomas", "Vera", "Walter", "Anita", "Boris", "Daniel", "Edith"),
+            ),
+            ("Mona", "Rico", "Selma", "Arno", "Lara", "Tobias", "Irma", "Denis", "Carola", "Ernest", "Marta", "Nils"),
+        ),
+        "color": (
+            (
+                *("red", "blue", "green", "yellow", "black", "white", "brown", "pink", "orange", "gray", "gold"),
+                *("dark blue", "light green", "dark red", "light gray", "dark green", "light brown", "silver"),
+            ),
+            ("purple", "light blue", "dark brown", "light red", "violet", "dark gray"),
+        ),
+        "city": (
+            (
+                *("Taipei", "Tokyo", "Paris", "London", "Berlin", "Rome", "New York", "Seoul", "Madrid", "Vienna"),
+                *("Oslo", "Cairo", "Delhi", "Sydney", "Chicago", "Lisbon", "Prague", "Boston", "Athens", "Dublin"),
+                *("Hanoi", "Lima", "Milan", "Osaka", "Toronto", "Denver", "Geneva", "Moscow", "Dallas", "Bern"),
+            ),
+            ("Kyoto", "Warsaw", "Helsinki", "Naples", "Tainan", "Seattle", "Porto", "Havana", "Leeds", "Lyon"),
+        ),
+        "job": (
+            (
+                *("sailor", "baker", "pirate", "teacher", "doctor", "gardener", "farmer", "painter", "robot", "knight"),
+                *("poet", "driver", "singer", "nurse", "pilot", "hunter", "clown", "tailor", "dancer", "wizard"),
+            ),
+            ("cook", "captain", "writer", "detective", "miner"),
+        ),
+        "dish": (
+            ("rice", "soup", "bread", "pasta", "fish", "noodles", "pizza", "salad", "curry", "steak", "pancakes"),
+            ("dumplings", "beans", "toast", "lentils", "potatoes"),
+        ),
+        "text": (
+            (
+                *("I am late", "see you soon", "the train is late", "call me back", "dinner is ready", "good luck"),
+                *("come home", "I am at work", "the plan is good", "we start at nine", "buy milk", "open the door"),
+                *("call the office", "water the plants", "pay the rent", "send the report", "buy bread", "read a book"),
+            ),
+            ("I am home", "the dinner is late", "buy a book", "the report is good", "we start soon", "pay the office"),
+        ),
+        "song": (
+            ("Blue Moon", "Red River", "Green Hills", "Night Train", "Summer Rain", "Old Friend", "First Snow"),
+            ("Blue River", "Summer Night", "Old Train", "Green Moon"),
+        ),
+        "prefix": (
+            (
+                *(
+                    "Ahoy!",
+                    "Well,",
+                    "Dear friend,",
+                    "Listen:",
+                    "OK,",
+                    "Sure!",
+                    "Answer:",
+                    "Yes,",
+                    "My friend,",
+                    "Look:",
+                ),
+                *("Hear me:", "Good news:", "In short:", "Note:", "Hm,", "Oh,", "Wow!", "Arr!", "So,", "Fine,"),
+            ),
+            ("Of course!", "Dear reader,", "Good friend,", "Short answer:", "Ho ho!", "My answer:", "Well well,"),
+        ),
+        "thing": (
+            ("bridge", "tower", "museum", "library", "castle", "garden", "school", "station", "hotel", "theater"),
+            ("harbor", "temple", "market"),
+        ),
+    },
+    "Chinese": {
+        "name": (
+            (
+                *("小明", "小美", "志明", "春嬌", "大華", "美玲", "建國", "淑芬", "家豪", "怡君", "俊傑", "雅婷"),
+                *("王小明", "林美華", "陳大文", "張志明", "李春花", "黃建國", "吳淑芬", "劉家豪", "蔡怡君", "楊俊傑"),
+                *("阿明", "阿華", "小安", "小文", "文雄", "麗華", "秀英", "玉珍", "國強", "美惠", "建宏", "雅文"),
+            ),
+            ("小華", "美君", "志豪", "家文", "王大明", "林志華", "陳美玲", "張家豪", "阿文", "建文", "小玲"),
+        ),
+        "color": (
+            (
+                "紅色",
+                "藍色",
+                "綠色",
+                "黃色",
+                "黑色",
+                "白色",
+                "棕色",
+                "橘色",
+                "灰色",
+                "金色",
+                "深藍色",
+                "淺綠色",
+                "深紅色",
+            ),
+            ("紫色", "粉紅色", "淺藍色", "深綠色", "銀色"),
+        ),
+        "city": (
+            (
+                *("台北", "東京", "巴黎", "倫敦", "柏林", "羅馬", "紐約", "首爾", "馬德里", "維也納", "奧斯陸"),
+                *(
+                    "開羅",
+                    "德里",
+                    "雪梨",
+                    "芝加哥",
+                    "里斯本",
+                    "布拉格",
+                    "波士頓",
+                    "雅典",
+                    "高雄",
+                    "新竹",
+                    "花蓮",
+                    "基隆",
+                ),
+            ),
+            ("台南", "台中", "京都", "大阪", "嘉義", "米蘭", "台東", "北京", "南京"),
+        ),
+        "job": (
+            (
+                "水手",
+                "麵包師",
+                "海盜",
+                "老師",
+                "醫生",
+                "園丁",
+                "農夫",
+                "畫家",
+                "機器人",
+                "騎士",
+                "詩人",
+                "司機",
+                "歌手",
+            ),
+            ("廚師", "船長", "作家", "偵探"),
+        ),
+        "dish": (
+            ("飯", "湯", "麵包", "麵", "魚", "披薩", "沙拉", "咖哩", "牛排", "蛋餅", "水餃", "蛋糕"),
+            ("豆腐", "火鍋", "肉粽", "蛋炒飯"),
+        ),
+        "text": (
+            (
+                *("我會晚到", "待會見", "火車晚到", "請回電", "晚餐好了", "祝你好運", "快回家", "我在上班", "計畫很好"),
+                *("九點開始", "買牛奶", "請開門", "打電話給公司", "澆花", "繳房租", "寄報告", "買麵包", "看書"),
+            ),
+            ("我在家", "晚餐晚到", "買書", "報告很好", "請繳房租", "待會打電話"),
+        ),
+        "song": (
+            ("藍色月亮", "紅河", "青山", "夜車", "夏天的雨", "老朋友", "初雪"),
+            ("藍色的河", "夏天的夜", "青山的雪", "老火車"),
+        ),
+        "prefix": (
+            (
+                *(
+                    "好的，",
+                    "當然！",
+                    "朋友，",
+                    "聽好：",
+                    "答案：",
+                    "嗯，",
+                    "喔，",
+                    "親愛的朋友，",
+                    "注意：",
+                    "簡單說，",
+                ),
+                *("哈囉！", "是的，", "我的朋友，", "看：", "好消息：", "哇！", "那麼，"),
+            ),
+            ("沒問題！", "好朋友，", "我的答案：", "親愛的讀者，", "說明：", "好好好，"),
+        ),
+        "thing": (
+            ("橋", "塔", "博物館", "圖書館", "城堡", "花園", "學校", "車站", "飯店", "劇院"),
+            ("港", "寺", "市場"),
+        ),
+    },
+}
+
+ONSETS = ("b", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "br", "tr", "st", "kl")
+NUCLEI = ("a", "e", "i", "o", "u", "a", "e", "o")
+CODAS = ("", "", "", "n", "r", "l", "s", "m", "t")
+# in names, common enough to be one token each
+CHARACTERS = "明華美文志家國建春花大小安玲豪君傑英玉珍強宏山水林王李陳張黃金東西南北青白河海光天月星風雲石田新"
+
+
+def made(random: Random, language: str) -> str:
+    """A word that nobody has heard: copying it takes reading it."""
+    if language == "Chinese":
+        return "".join(random.sample(CHARACTERS, random.choice((2, 2, 3))))
+    word = "".join(
+        random.choice(ONSETS) + random.choice(NUCLEI) + random.choice(CODAS) for _ in range(random.choice((1, 2, 2, 3)))
+    )
+    return word.capitalize()
+
+
+def value(random: Random, kind: str, language: str, *, held_out: bool) -> str:
+    """One of a pool; in training now and then a made-up one where any word will do."""
+    if not held_out and kind in ("name", "city") and random.random() < 0.5:
+        return made(random, language)
+    return random.choice(POOLS[language][kind][held_out])
+
+
+def number(random: Random, *, held_out: bool) -> int:
+    """10 to 999; those of the evaluation are the ones divisible by seven."""
+    while True:
+        drawn = random.randrange(10, 1000) if random.random() < 0.7 else random.randrange(2, 100)
+        if (drawn % 7 == 0) is held_out:
+            return drawn
+
+
+def date(random: Random) -> str:
+    return f"{random.randrange(2024, 2036)}-{random.randrange(1, 13):02}-{random.randrange(1, 29):02}"
