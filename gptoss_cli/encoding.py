@@ -4,6 +4,7 @@ from gptoss_cli.errors import BadInput
 
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")  # PowerShell 5 writes the first before all that goes through `>`
 FROM_BIG5 = "if it is Big5: iconv -f BIG5 -t UTF-8; to drop the bytes that are wrong: iconv -c -f UTF-8 -t UTF-8"
+FROM_UTF_32 = "if it is UTF-32: iconv -f UTF-32 -t UTF-8"
 FROM_UTF_16 = "if it is UTF-16 without a byte order mark: iconv -f UTF-16LE -t UTF-8"
 
 
@@ -21,8 +22,11 @@ def decode(data: bytes, name: str) -> str:
     if codec != "utf-16" and b"\0" in data:
         raise BadInput(f"{name} is no text (it has a zero byte)", hint=FROM_UTF_16)
     try:
-        return data.decode(codec)
+        text = data.decode(codec)
     except UnicodeDecodeError as error:
         if codec == "utf-16":
             raise BadInput(f"{name} begins as UTF-16 and is not (byte {error.start})") from None
         raise BadInput(f"{name} is not UTF-8 (byte {error.start})", hint=FROM_BIG5) from None
+    if "\0" in text:  # UTF-32 begins with the mark of UTF-16
+        raise BadInput(f"{name} is no text (it has a zero character)", hint=FROM_UTF_32)
+    return text

@@ -20,6 +20,8 @@ def test_a_byte_order_mark_tells_the_encoding(codec: str) -> None:
         ("abc 中文".encode("big5"), "x is not UTF-8 (byte 4)", "iconv -f BIG5 -t UTF-8"),
         ("abc".encode("utf-16-le"), "x is no text (it has a zero byte)", "iconv -f UTF-16LE -t UTF-8"),
         (b"\x89PNG\r\n\0\0", "x is no text (it has a zero byte)", "if it is UTF-16"),
+        ("abc".encode("utf-32"), "x is no text (it has a zero character)", "iconv -f UTF-32 -t UTF-8"),
+        ("a\0bc".encode("utf-16"), "x is no text (it has a zero character)", ""),
         (b"\xff\xfea", "x begins as UTF-16 and is not (byte 2)", ""),
     ],
 )
