@@ -15,7 +15,7 @@ import pytest
 from conftest import TINY
 
 import gptoss_cli
-from gptoss_cli.engine import Enough, Step, Timings, Token, wire
+from gptoss_cli.engine import Enough, Step, Timings, Token, wire, worker
 from gptoss_cli.engine.link import Owner, Place, places
 from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.engine.running import end, end_idle, running
@@ -250,6 +250,24 @@ def test_a_process_that_does_not_answer_is_replaced(engines: Engines, runtime: P
     told = [list(second.generate(Prompt(IDS), GREEDY, ONE)) for _ in range(2)]
     assert [each.count(Step("replaced", 0, 0)) for each in told] == [1, 0]
     assert pid(runtime) != before
+
+
+@pytest.mark.soak
+def test_a_process_that_hangs_in_a_reply_is_ended_and_a_slow_one_is_not(
+    engines: Engines, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "QUIET_S", 0.001)  # asked all the time, it still gives every token
+    monkeypatch.setattr(worker, "MOST_SILENT", 1)
+    engine = engines()
+    assert len(tokens(engine, 200)[0]) == 200
+    hung = pid(runtime)
+    reply = engine.generate(Prompt(IDS), GREEDY)
+    next(each for each in reply if isinstance(each, Token))
+    os.kill(hung, signal.SIGSTOP)
+    with pytest.raises(EngineError, match="did not answer any more and was ended"):
+        list(reply)
+    assert tokens(engine, 1)[0]
+    assert pid(runtime) != hung
 
 
 @pytest.mark.soak

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gptoss_cli.engine import wire
 from gptoss_cli.engine.private import read_key
+from gptoss_cli.errors import EngineError
 
 if TYPE_CHECKING:
     import socket
@@ -195,6 +196,27 @@ class Place:
             link.close()
             raise
         return link
+
+    def greets(self) -> bool:
+        """Whether the process takes connections, as one does however busy its engine is; one that is gone counts, too.
+
+        Takes up to ANSWER_WITHIN_S for each step of it.
+        """
+        try:
+            link = self.connect()
+        except Gone:
+            return True
+        except Silent:
+            return False
+        try:
+            link.receive(ANSWER_WITHIN_S)
+        except Silent:
+            return False
+        except (Gone, EngineError):  # or another protocol
+            return True
+        finally:
+            link.close()
+        return True
 
     def last_lines(self, count: int = 3) -> str:
         """What the process wrote last, on one line."""

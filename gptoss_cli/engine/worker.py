@@ -24,6 +24,8 @@ MORE_EVERY = 4  # tokens; serving.AHEAD may be on the way
 ATTEMPTS = 3
 REAPED_WITHIN_S = 1.0  # connections of a process are closed a moment before it can be waited for
 MOST_REPLACED = 5  # by one call
+QUIET_S = 10.0  # a prompt may be read for longer without a word: then the process is asked whether it lives
+MOST_SILENT = 3  # times in a row that it does not greet
 PATIENCE_S = 2.0  # a process that ends may have gigabytes to give back; what takes longer is somebody's reply
 
 
@@ -72,7 +74,7 @@ class WorkerEngine:
     def _asked_info(self) -> EngineInfo:
         link = self._ready()
         link.send(wire.AskInfo())
-        match link.receive():
+        match self._awaited(link):
             case EngineInfo() as info:
                 return info
             case wire.Failure() as failure:
@@ -130,7 +132,7 @@ class WorkerEngine:
             link = yield from self._reached()
             try:
                 link.send(request)
-                match link.receive():
+                match self._awaited(link):
                     case wire.Taken():
                         return link
                     case wire.Refused():
@@ -144,7 +146,7 @@ class WorkerEngine:
     def _results(self, link: Link) -> Generator[Token | Step, None, Timings]:
         count = 0
         while True:
-            match link.receive():
+            match self._awaited(link):
                 case Token() as token:
                     try:
                         yield token
@@ -168,12 +170,26 @@ class WorkerEngine:
     def _timings(self, link: Link) -> Timings:
         """Of a reply that was ended; what was on the way is not wanted any more."""
         while True:
-            match link.receive():
+            match self._awaited(link):
                 case wire.Ended(timings, info):
                     self._info = info
                     return timings
                 case wire.Failure() as failure:
                     raise failure.error
+
+    def _awaited(self, link: Link) -> wire.Said:
+        """The next message, however long the engine takes. Raises Gone, and EngineError for a process that hangs."""
+        silent = 0
+        while not link.has_message(QUIET_S):
+            silent = 0 if self._place.greets() else silent + 1
+            if silent == MOST_SILENT:
+                kill(self._place)
+                self._drop()
+                raise EngineError(
+                    "the engine's process did not answer any more and was ended",
+                    hint="try again: the next reply starts a new one (--keep-alive 0 does without)",
+                )
+        return link.receive()
 
     def prepare(self, prompt: Prompt) -> None:
         """Have it read in the background; nothing when there is no process any more."""
