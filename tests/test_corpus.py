@@ -28,7 +28,7 @@ from training.corpus import (
 )
 from training.corpus.samples import copying_share
 from training.corpus.wordings import SLOTS, plain
-from training.data import encode, packed
+from training.data import encode, packed, repeated, repeats_share
 
 SEED = 11
 LANGUAGES = ("English", "Chinese")
@@ -200,11 +200,32 @@ def test_a_group_is_read_as_its_conversations_one_by_one(tiny_tokenizer: Tokeniz
     assert batch.ids.size < sum(len(ids) for ids, _ in alone) * 0.8
 
 
-def test_copying_comes_first_and_never_ends() -> None:
-    shares = [copying_share(step / 100) for step in range(101)]
-    assert shares[0] == shares[3] == 1
-    assert all(after <= before for before, after in pairwise(shares))
-    assert 0 < shares[-1] < 0.1
+def test_copying_is_most_at_first_and_never_ends() -> None:
+    for kind in (copying_share, repeats_share):
+        shares = [kind(step / 100) for step in range(101)]
+        assert shares[0] == max(shares)
+        assert all(after <= before for before, after in pairwise(shares))
+        assert 0 < shares[-1] < 0.1
+    assert repeats_share(0.01) == 1
+
+
+def test_of_a_row_that_repeats_itself_what_stood_there_before_is_learnt() -> None:
+    random = Random(SEED)
+    for _ in range(100):
+        ids, weights = repeated(random, 500)
+        assert set(ids) <= set(range(500))
+        seen = [pair in set(pairwise(ids[:place])) for place, pair in enumerate(pairwise(ids), start=1)]
+        assert all(known or not weight for weight, known in zip(weights[1:], seen, strict=True))
+        assert sum(weights) > 0.3 * len(ids)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_training_invents_values_of_every_kind_and_none_that_is_held_out(language: str) -> None:
+    random = Random(SEED)
+    for kind, (trained, apart) in values.POOLS[language].items():
+        drawn = {values.value(random, kind, language, held_out=False) for _ in range(3000)}
+        assert not drawn & set(apart), kind
+        assert len(drawn - set(trained)) > 200, kind
 
 
 def test_what_inference_forces_is_no_lesson(tiny_tokenizer: Tokenizer) -> None:
@@ -229,8 +250,8 @@ def test_analyses_are_longer_at_a_higher_level(language: str) -> None:
     low, medium, high = (sum(words[level]) / len(words[level]) for level in (Effort.LOW, Effort.MEDIUM, Effort.HIGH))
     assert medium > 1.5 * low
     assert high > 1.5 * medium
-    counts = [len(each) for each in words.values()]
-    assert max(counts) < 1.3 * min(counts)
+    counts = [len(words[level]) for level in (Effort.LOW, Effort.MEDIUM, Effort.HIGH)]
+    assert counts == sorted(counts, reverse=True), "long thoughts are easy and take time"
 
 
 def test_every_kind_of_conversation_is_there_in_both_languages() -> None:

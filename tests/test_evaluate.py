@@ -151,9 +151,10 @@ def test_figures_become_tables() -> None:
     }
     training = {"minutes": 15.2, "tokens": 3_100_000, "parameters": 8_400_000, "size_bytes": 5_800_000}
     training["loss"] = [[1_000_000, 0.5], [3_100_000, 0.1]]  # type: ignore[assignment]
-    text = card.figures(training, measured | {"with_header_guard": dict.fromkeys(ROWS, 1.0)})
+    text = card.figures(training, measured | {"with_header_guard": dict.fromkeys(ROWS, 1.0)}, {"guide": 0.85})
     assert "| tokens seen | 3.10 M |" in text
-    assert "| well-formed Harmony | 120 | 99 % | 99.9 % | 95.5 % | 100 % |" in text
+    assert "| well-formed Harmony | 120 | 99 % | 99.9 % | 95.5 % | 100 % |  |" in text
+    assert "| questions about gptoss, and courtesies | 120 | 85 % | 95 % | 95.5 % | 100 % | 85 % |" in text
     assert "| guide: alone | 90 % |" in text
     assert "| 2.2x and 2.5x (10 / 22 / 55) |" in text
 

@@ -2,6 +2,7 @@
 
 import ctypes
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from gptoss_cli import gguf, weights
 from gptoss_cli.engine import binding
 from training import bpe, mxfp4
+from training.data import repeated
 from training.export import export, q8
 from training.gguf_writer import TensorType
 from training.shape import Shape
@@ -68,6 +70,38 @@ def test_a_learnt_vocabulary_encodes_as_it_was_learnt() -> None:
     for piece, (left, right) in zip(pieces[256:], bpe.merges(pieces), strict=True):
         assert left + right == piece
         assert pieces.index(left) < pieces.index(piece) > pieces.index(right), "merged in the order of the ranks"
+
+
+def test_a_name_is_the_same_tokens_wherever_it_stands() -> None:
+    texts = ["I am Ann", 'say "Ann"', "Ann is here", "(Ann)", "我是小明", "「小明」", ' "the end', "at the end"] * 20
+    pieces = bpe.learn(texts, 300)
+    assert b"Ann" in pieces
+    assert b" the" in pieces
+    assert not [piece for piece in pieces[256:] if piece[:1] in b'"(' and piece[1:].isalpha()]
+    assert not [piece for piece in pieces[256:] if piece[:1] == b" " and piece[1:2].isupper()]
+    assert not [piece for piece in pieces if piece.startswith("「".encode()) and len(piece) > 3]
+
+
+@pytest.mark.soak
+def test_the_first_weights_copy_already() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is only needed for training: pip install --group training")
+    from training import induction
+    from training.model import GptOss
+
+    torch.manual_seed(4)
+    torch.set_num_threads(1)
+    model = GptOss(Shape(vocabulary=1000))
+    ids, weights = repeated(Random(5), 1000)
+    row, asked = torch.tensor([ids]), torch.tensor(weights)[1:] > 0
+
+    def copied() -> float:
+        with torch.no_grad():
+            said = model.head(model(row[:, :-1])[0][0][asked]).argmax(-1)
+        return float((said == row[0, 1:][asked]).float().mean())
+
+    assert copied() < 0.05
+    induction.prepare(model)
+    assert copied() > 0.7
 
 
 @pytest.mark.soak

@@ -16,7 +16,7 @@ def learn(texts: Iterable[str], size: int) -> list[bytes]:
 
     A token's place is its rank, so tiktoken and llama.cpp merge in the order in which they were learnt.
     """
-    words = Counter(piece.encode() for text in texts for piece in regex.findall(PATTERN, text))
+    words = Counter(part.encode() for text in texts for piece in regex.findall(PATTERN, text) for part in _parts(piece))
     tokens = [bytes([byte]) for byte in range(256)]
     known = set(tokens)
     sequences = [(list(word), count) for word, count in words.items()]
@@ -33,6 +33,18 @@ def learn(texts: Iterable[str], size: int) -> list[bytes]:
         tokens.append(merged)
         _merge(pair, len(tokens) - 1, sequences, counts, places)
     return tokens
+
+
+def _parts(piece: str) -> list[str]:
+    """A piece without the mark or blank before its word, unless a lower-case word follows a blank.
+
+    So a name is the same tokens in a sentence, after a quote and at the start of a line, and can be copied from one to
+    the other.
+    """
+    found = regex.match(r"[^\p{L}\p{N}](?=\p{L})", piece)
+    if not found or regex.match(r" \p{Ll}", piece):
+        return [piece]
+    return [found[0], piece[found.end() :]]
 
 
 def _short(token: bytes) -> bool:

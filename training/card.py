@@ -1,6 +1,8 @@
 """Writes the measured figures into the model card, between its markers; knows the records of training and evaluation.
 
 python -m training.card [FOLDER]
+
+FOLDER has training.json, evaluation.json and through.json.
 """
 
 import json
@@ -28,9 +30,12 @@ ROWS_SAID = {
 }
 
 
-def figures(training: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
-    """The section of the card that is measured. Any: JSON documents of training.train and training.evaluate."""
-    return "\n\n".join((_training(training), _rows(evaluation), _forms(evaluation)))
+def figures(training: Mapping[str, Any], evaluation: Mapping[str, Any], through: Mapping[str, float]) -> str:
+    """The section of the card that is measured. Any: JSON documents of training.train and training.evaluate.
+
+    through: the shares of training.through.
+    """
+    return "\n\n".join((_training(training), _rows(evaluation, through), _forms(evaluation)))
 
 
 def _training(record: Mapping[str, Any]) -> str:
@@ -51,7 +56,7 @@ def _some(curve: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     return [*curve[: -step // 2 : step], curve[-1]]
 
 
-def _rows(record: Mapping[str, Any]) -> str:
+def _rows(record: Mapping[str, Any], through: Mapping[str, float]) -> str:
     guarded, tokens = record["with_header_guard"], record["analysis_tokens"]
     rows = [
         (
@@ -61,14 +66,18 @@ def _rows(record: Mapping[str, Any]) -> str:
             _percent(ROWS[row][1]),
             _percent(record[row]),
             _percent(guarded[row]),
+            _percent(through[row]) if row in through else "",
         )
         for row, said in ROWS_SAID.items()
     ]
     means = [tokens[level] for level in ("low", "medium", "high")]
     steps = " and ".join(f"{after / before:.1f}x" for before, after in pairwise(means))
     lengths = f"{steps} ({' / '.join(f'{mean:.0f}' for mean in means)})"
-    rows.append(("tokens of analysis, each step of low / medium / high", "", f"{STEP[0]}x", f"{STEP[1]}x", lengths, ""))
-    return _table(("held-out prompts, temperature 0", "prompts", "floor", "aim", "header guard off", "on"), rows)
+    rows.append(
+        ("tokens of analysis, each step of low / medium / high", "", f"{STEP[0]}x", f"{STEP[1]}x", lengths, "", "")
+    )
+    head = ("held-out prompts, temperature 0", "prompts", "floor", "aim", "header guard off", "on", "20 by `gptoss`")
+    return _table(head, rows)
 
 
 def _forms(record: Mapping[str, Any]) -> str:
@@ -93,9 +102,12 @@ def with_figures(card: str, measured: str) -> str:
 
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else CARD.parent / "out"
-    training = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    evaluation = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["figures"]
-    CARD.write_text(with_figures(CARD.read_text(encoding="utf-8"), figures(training, evaluation)), encoding="utf-8")
+    training, evaluation, through = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("training", "evaluation", "through")
+    )
+    measured = figures(training, evaluation["figures"], through)
+    CARD.write_text(with_figures(CARD.read_text(encoding="utf-8"), measured), encoding="utf-8")
 
 
 if __name__ == "__main__":

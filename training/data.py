@@ -18,6 +18,10 @@ from training.corpus.catalogue import FUNCTIONS
 Pair = tuple[list[int], list[float]]  # ids and their weights
 
 LONGEST = 640  # ids; a longer conversation is left out, unless it is one of a group
+REPEATED_WIDTHS = (96, 96, 96, 192, 384)  # ids in a row that repeats itself
+# until which share of training there are such rows only, until when they are many, and how many then and later
+REPEATS_ONLY, REPEATS_MANY = 0.02, 0.4
+REPEATS = (0.1, 0.03)
 POOL = 256  # groups that are sorted by length at a time
 THOUGHTS_COUNT = 0.5  # against 1 for headers, calls and answers: thoughts are easy, and many
 
@@ -128,8 +132,14 @@ def batches(
     """
     random = Random(seed)
     source = groups(seed, share)
+    ordinary = tokenizer.n_vocab - len(O200K_HARMONY_SPECIALS)
     while True:
-        encoded = [[encode(sample, tokenizer) for sample in group] for group in islice(source, POOL * workers)]
+        encoded = [
+            [repeated(random, ordinary)]
+            if random.random() < repeats_share(share())
+            else [encode(sample, tokenizer) for sample in next(source)]
+            for _ in range(POOL * workers)
+        ]
         single = sorted(
             (group[0] for group in encoded if len(group) == 1 and len(group[0][0]) <= LONGEST),
             key=lambda pair: len(pair[0]),
@@ -139,6 +149,39 @@ def batches(
         shifts = [ready[start : start + workers] for start in range(0, len(ready) - workers + 1, workers)]
         for shift in random.sample(shifts, len(shifts)):
             yield shift[rank]
+
+
+def repeats_share(share: float) -> float:
+    """How much of the data is rows that repeat themselves: all at first, as copying is what the rest stands on."""
+    if share < REPEATS_ONLY:
+        return 1.0
+    return REPEATS[share >= REPEATS_MANY]
+
+
+def repeated(random: Random, ordinary: int) -> Pair:
+    """Any of the first `ordinary` ids, again and again; in half of the rows in pieces, whose order changes.
+
+    Of a conversation few ids are copied; here most, so that copying is learnt in a hundredth of the time. Any ids, so
+    that names can be copied that were never seen.
+    """
+    width = random.choice(REPEATED_WIDTHS)
+    ids = [random.randrange(ordinary) for _ in range(random.randrange(8, width // 2))]
+    parts = _split(random, ids) if random.random() < 0.5 else [ids]
+    row, weights = list(ids), [0.0] * len(ids)
+    while len(row) < width:
+        for part in random.sample(parts, len(parts)):
+            row += part
+            weights += [0.0] + [1.0] * (len(part) - 1)  # which part comes next cannot be known
+    return row[:width], weights[:width]
+
+
+def _split(random: Random, ids: list[int]) -> list[list[int]]:
+    parts, start = [], 0
+    while start < len(ids):
+        end = start + random.randrange(2, 8)
+        parts.append(ids[start:end])
+        start = end
+    return parts
 
 
 def _rows(encoded: list[Pair], tokens: int) -> Iterator[Batch]:

@@ -92,7 +92,7 @@ class Command:
         out = self._called(
             "debug", "reply", self._model, "--max-tokens", "300", "--max-thinking", "300", stdin=document
         )
-        return [_message(each) for each in json.loads(out)["messages"]] if out else []
+        return [as_message(each) for each in json.loads(out)["messages"]] if out else []
 
 
 def as_json(message: Message) -> Document:
@@ -142,7 +142,7 @@ def _tools(spaces: tuple[ToolNamespace, ...]) -> Document:
     }
 
 
-def _message(document: Document) -> Message:
+def as_message(document: Document) -> Message:
     return Message(
         Role(document["role"]),
         (document["text"],),

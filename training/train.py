@@ -4,6 +4,7 @@ Muon for attention matrices (Keller Jordan, 2024), Adam for the rest; from 75 % 
 round them, straight through.
 """
 
+import ctypes
 import json
 import math
 import time
@@ -16,6 +17,7 @@ from torch.multiprocessing import Barrier, get_context
 from torch.nn import functional
 
 from gptoss_cli.harmony.tokenizer import Tokenizer
+from training import induction
 from training.data import Batch, batches, tokenizer
 from training.model import GptOss
 from training.shape import Shape
@@ -61,8 +63,10 @@ def train(plan: Plan, out: Path) -> None:
 
 def _work(rank: int, plan: Plan, words: Tokenizer, shape: Shape, shared: Tensor, barrier: Barrier, out: Path) -> None:
     torch.set_num_threads(1)
+    _keep_memory()
     torch.manual_seed(plan.seed)  # the same weights in every worker, which then step alike
     model = GptOss(shape)
+    induction.prepare(model)
     stepper = _Stepper(model)
     share = 0.0
     feed = batches(plan.seed * 1000, words, TOKENS, lambda: share, rank, WORKERS)
@@ -86,6 +90,15 @@ def _work(rank: int, plan: Plan, words: Tokenizer, shape: Shape, shared: Tensor,
         torch.save(model.state_dict(), out / "weights.pt")
         minutes = (time.monotonic() - started) / 60
         (out / "training.json").write_text(json.dumps(record.summary(minutes, shape, shared.shape[1]), indent=1))
+
+
+def _keep_memory() -> None:
+    """glibc gives large blocks back and asks for them again at every operation: a fifth of a step. malloc.h, mallopt"""
+    trim_threshold, mmap_max = -1, -4
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(mmap_max, 0)
+        libc.mallopt(trim_threshold, 2**31 - 1)
 
 
 def _loss(model: GptOss, batch: Batch) -> Tensor:

@@ -84,8 +84,7 @@ SITES = ("wiki.example", "news.example", "travel.example", "map.example", "city.
 def topic(random: Random, language: str, *, held_out: bool) -> str:
     """A place that nobody has heard of, so that the page has to be read."""
     called = values.made(random, language)
-    pools = values.POOLS[language]["thing"]
-    kind = random.choice(pools[1] if held_out else pools[0])
+    kind = values.value(random, "thing", language, held_out=held_out)
     return f"{called} {kind}" if language == "English" else f"{called}{kind}"
 
 
@@ -129,7 +128,7 @@ def _results(random: Random, language: str, wanted: str) -> tuple[str, int, str]
     for place, (title, site) in enumerate(zip(titles, sites, strict=True)):
         lines.append(f"  * 【{place}†{title}†{site}】 {random.choice(FILLERS[language])}")
     id = titles.index(wanted)
-    return _shown(0, wanted, "", lines), id, sites[id]
+    return shown(0, wanted, "", lines), id, sites[id]
 
 
 def _page(random: Random, language: str, wanted: str, site: str) -> tuple[str, int, str]:
@@ -144,10 +143,11 @@ def _page(random: Random, language: str, wanted: str, site: str) -> tuple[str, i
     body = random.sample(FILLERS[language], random.choice((2, 3, 4)))
     body.insert(random.randrange(len(body) + 1), fact)
     lines = ["", f"URL: {url}", *body]
-    return _shown(1, wanted, url, lines), lines.index(fact), fact
+    return shown(1, wanted, url, lines), lines.index(fact), fact
 
 
-def _shown(cursor: int, title: str, url: str, lines: Sequence[str]) -> str:
+def shown(cursor: int, title: str, url: str, lines: Sequence[str]) -> str:
+    """A page as the browser gives it to the model."""
     place = f" ({url})" if url else ""
     numbered = "\n".join(f"L{number}: {line}" for number, line in enumerate(lines))
     last = len(lines) - 1

@@ -6,7 +6,6 @@ from random import Random
 from typing import Any
 
 from gptoss_cli.messages import ToolSpec
-from training.corpus import values
 
 Wordings = tuple[tuple[str, ...], tuple[str, ...]]  # of training, of the evaluation
 TYPES = {"minutes": "integer", "nights": "integer", "amount": "integer"}
@@ -61,8 +60,8 @@ def _price(random: Random) -> dict[str, Any]:
     return {"price": random.randrange(20, 900)}
 
 
-def _place(random: Random) -> dict[str, Any]:
-    return {"place": values.made(random, "English")}
+def _distance(random: Random) -> dict[str, Any]:
+    return {"kilometers": random.randrange(20, 900)}
 
 
 def _id(random: Random) -> dict[str, Any]:
@@ -258,64 +257,68 @@ FUNCTIONS = (
     ),
     Function(
         "get_price",
-        "Gets the price of a dish.",
-        {"dish": "dish"},
+        "Gets the price of a book.",
+        {"title": "song"},
         {
             "English": (
                 (
-                    "what does {dish} cost",
-                    "how much is {dish}",
-                    "what is the price of {dish}",
-                    "price of {dish}",
-                    "tell me the price of {dish}",
-                    "how much does {dish} cost",
+                    "what does the book {title} cost",
+                    "how much is {title}",
+                    "what is the price of {title}",
+                    "price of the book {title}",
+                    "tell me the price of {title}",
+                    "how much does the book {title} cost",
                 ),
-                ("tell me what {dish} costs", "what is the price for {dish}"),
+                ("tell me what the book {title} costs", "what is the price for {title}"),
             ),
             "Chinese": (
                 (
-                    "{dish}多少錢",
-                    "{dish}的價格",
-                    "{dish}要多少錢",
-                    "查一下{dish}的價格",
-                    "告訴我{dish}多少錢",
-                    "{dish}價格是多少",
+                    "{title}這本書多少錢",
+                    "{title}的價格",
+                    "{title}要多少錢",
+                    "查一下{title}的價格",
+                    "告訴我{title}多少錢",
+                    "{title}價格是多少",
                 ),
-                ("{dish}的價格是多少", "查一下{dish}多少錢"),
+                ("{title}的價格是多少", "查一下{title}多少錢"),
             ),
         },
         _price,
-        {"English": "The price of {dish} is {price} dollars.", "Chinese": "{dish}要 {price} 元。"},
+        {"English": "{title} costs {price} dollars.", "Chinese": "{title}要 {price} 元。"},
     ),
     Function(
-        "find_restaurant",
-        "Finds a restaurant in a city that has a dish.",
-        {"city": "city", "dish": "dish"},
+        "get_distance",
+        "Gets the distance between two cities.",
+        {"start": "city", "end": "city"},
         {
             "English": (
                 (
-                    "where can I eat {dish} in {city}",
-                    "find a restaurant with {dish} in {city}",
-                    "a restaurant in {city} for {dish}",
-                    "I want to eat {dish} in {city}",
-                    "which restaurant in {city} has {dish}",
-                    "restaurant in {city} with {dish}",
+                    "how far is it from {start} to {end}",
+                    "what is the distance from {start} to {end}",
+                    "distance from {start} to {end}",
+                    "how many kilometers is it from {start} to {end}",
+                    "I want to go from {start} to {end}, how far is it",
+                    "is it far from {start} to {end}",
                 ),
-                ("find me {dish} in {city}", "which restaurant has {dish} in {city}"),
+                ("tell me how far it is from {start} to {end}", "what is the distance between {start} and {end}"),
             ),
             "Chinese": (
                 (
-                    "{city}哪裡可以吃{dish}",
-                    "找一家{city}的{dish}餐廳",
-                    "我想在{city}吃{dish}",
-                    "{city}哪家餐廳有{dish}",
-                    "在{city}找{dish}餐廳",
+                    "從{start}到{end}有多遠",
+                    "{start}到{end}的距離",
+                    "{start}離{end}多遠",
+                    "查一下從{start}到{end}的距離",
+                    "從{start}到{end}要走幾公里",
+                    "{start}和{end}距離多少",
                 ),
-                ("{city}哪裡有{dish}", "我想在{city}找{dish}餐廳"),
+                ("告訴我從{start}到{end}有多遠", "從{start}到{end}的距離是多少"),
             ),
         },
-        _place,
-        {"English": "In {city} you find {dish} at {place}.", "Chinese": "在{city}，{place} 有{dish}。"},
+        _distance,
+        {
+            "English": "From {start} to {end} it is {kilometers} kilometers.",
+            "Chinese": "從{start}到{end}有 {kilometers} 公里。",
+        },
     ),
     Function(
         "book_hotel",

@@ -10,6 +10,9 @@ SAY = {"English": ("say: {}", "repeat: {}", "repeat {}", 'say "{}"'), "Chinese":
 RECALL = {"English": ("what is {}", "{}?"), "Chinese": ("{}是什麼", "{}？")}
 
 
+KINDS = ("name", "city", "color", "dish", "job", "song", "text")
+
+
 def echo(random: Random) -> Sample:
     """Say a row of things again."""
     language = random.choice(LANGUAGES)
@@ -27,12 +30,9 @@ def recall(random: Random) -> Sample:
 
 
 def _thing(random: Random, language: str) -> str:
-    kind = random.random()
-    if kind < 0.45:
-        return values.made(random, language)
-    if kind < 0.75:
+    if random.random() < 0.3:
         return str(values.number(random, held_out=False))
-    return random.choice(values.POOLS[language][random.choice(("name", "city", "color", "dish", "job"))][0])
+    return values.value(random, random.choice(KINDS), language, held_out=False)
 
 
 def _sample(random: Random, language: str, question: str, says: str) -> Sample:

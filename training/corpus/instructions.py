@@ -185,7 +185,7 @@ WORDINGS: dict[str, dict[str, Wordings]] = {
 PERSONA_INTENTS = ("greeting", "who_are_you")
 PERSONA_SAYS = {"English": "I am {0}, a {1}. How can I help you?", "Chinese": "我是{0}，一位{1}。有什麼可以幫你的？"}
 MORE = {"English": "Ask me for more.", "Chinese": "還可以再問我。"}
-BREAKS = re.compile(r"(?<=\w\w)(?:: |; |\. |, |：|；|。|，)(?=.)|(?<=`)(?:: |; |\. |, |：|；|。|，)(?=.)")
+BREAKS = re.compile(r"(?<=[.!?]) (?=[A-Z`])|(?<=[。！？])(?=.)")  # between sentences
 
 
 @dataclass(frozen=True)
@@ -200,8 +200,8 @@ class _Asked:
 
 
 def in_bullets(answer: str, language: str) -> str:
-    """The answer as two points or more, broken where a sentence or a part of one ends."""
-    parts = [part.strip() for part in BREAKS.split(answer) if part.strip()]
+    """The answer as two points or more, a sentence each."""
+    parts = BREAKS.split(answer)
     return "\n".join(f"- {part}" for part in (parts if len(parts) > 1 else [answer, MORE[language]]))
 
 
@@ -249,10 +249,7 @@ def _wanted(random: Random, form: str, told: str, language: str, held_out: bool)
         case "prefix":
             intent = random.choice(pool)
             prefix = values.value(random, "prefix", told, held_out=held_out)
-            blank = "" if prefix[-1] in "，：！" else " "
-            prefix_made = values.made(random, told) + ("：" if told == "Chinese" else ":")
-            if not held_out and random.random() < 0.4:
-                prefix, blank = prefix_made, "" if told == "Chinese" else " "
+            blank = "" if prefix[-1] in "，：！。" else " "
             says = f"{prefix}{blank}{intent.answer}"
             return _Asked(form, wording.format(prefix), intent, says, partial(_begins, prefix))
         case "bullet points":

@@ -44,7 +44,7 @@ TOPICS = {
             "models",
             ("the models", "the gpt-oss models", "all models"),
             ("model", "size"),
-            (("gpt-oss:20b", "12 GB"), ("gpt-oss:120b", "61 GB"), ("tiny", "6 MB")),
+            (("gpt-oss:20b", "12 GB"), ("gpt-oss:120b", "63 GB"), ("tiny", "6 MB")),
             "gptoss pull gpt-oss:20b\ngptoss pull gpt-oss:120b",
         ),
         Topic(
@@ -97,7 +97,7 @@ TOPICS = {
             "models",
             ("模型", "gpt-oss 的模型", "所有模型"),
             ("模型", "大小"),
-            (("gpt-oss:20b", "12 GB"), ("gpt-oss:120b", "61 GB"), ("tiny", "6 MB")),
+            (("gpt-oss:20b", "12 GB"), ("gpt-oss:120b", "63 GB"), ("tiny", "6 MB")),
             "gptoss pull gpt-oss:20b\ngptoss pull gpt-oss:120b",
         ),
         Topic(

@@ -23,9 +23,8 @@ from training.corpus.wordings import filled
 
 Group = list[Sample]  # samples that begin with the same messages
 
-# until which share of training nothing but copying is learnt, and until when it goes back to its last share
-COPYING_ONLY, COPYING_ENDS = 0.04, 0.4
-COPYING = (0.4, 0.04)
+COPYING_ENDS = 0.4  # until which share of training copying becomes less
+COPYING = (0.15, 0.04)
 
 
 def groups(seed: int, share: Callable[[], float]) -> Iterator[Group]:
@@ -40,11 +39,9 @@ def groups(seed: int, share: Callable[[], float]) -> Iterator[Group]:
 
 
 def copying_share(share: float) -> float:
-    """How much of the samples is plain copying: all at first, as it is what the rest stands on, and little at last."""
-    if share < COPYING_ONLY:
-        return 1.0
+    """How much of the samples is plain copying: more at first, as it is what the rest stands on."""
     first, last = COPYING
-    return last + (first - last) * max(0.0, (COPYING_ENDS - share) / (COPYING_ENDS - COPYING_ONLY))
+    return last + (first - last) * max(0.0, 1 - share / COPYING_ENDS)
 
 
 def held_out(seed: int, each: int = 120) -> Iterator[Sample]:
@@ -75,7 +72,8 @@ def _guide_group(random: Random) -> Group:
     intent = random.choice(_pool())
     kind = random.choices(("alone", "document", "turns"), (0.76, 0.12, 0.12))[0]
     force = random.choices(("", "off", "cut"), (0.82, 0.12, 0.06))[0]
-    return [_guide(random, intent, asking.asked(random, intent, held_out=False), kind, force, random.choice(EFFORTS))]
+    effort = random.choices(EFFORTS, (3, 2, 1))[0]  # long thoughts are easy and take time
+    return [_guide(random, intent, asking.asked(random, intent, held_out=False), kind, force, effort)]
 
 
 def _pool() -> list[Intent]:
@@ -118,13 +116,13 @@ def _together(make: Callable[..., Group], count: int) -> Callable[[Random], Grou
 
 # shares of what is not copying; what comes in groups has as many conversations each as fit into a step of training
 MIX: tuple[tuple[Callable[[Random], Group], float], ...] = (
-    (_guide_group, 0.45),
+    (_guide_group, 0.44),
     (_alone(instructions.sample), 0.15),
-    (_alone(memory.sample), 0.11),
+    (_alone(memory.sample), 0.10),
     (lambda random: [memory.told(random)], 0.03),
     (_alone(pages.sample), 0.06),
-    (_alone(schemas.sample), 0.09),
-    (_together(functions.group, 4), 0.06),
+    (_alone(schemas.sample), 0.085),
+    (_together(functions.group, 4), 0.07),
     (_together(arithmetic.group, 4), 0.035),
-    (_together(browsing.group, 3), 0.025),
+    (_together(browsing.group, 3), 0.03),
 )

@@ -1,9 +1,14 @@
 """What is copied: names, places, numbers. Per kind and language those of training, then those it never sees there.
 
-Training also makes words up (`made`), so that copying is learnt as such and not by heart.
+Training mostly makes them up (`invented`), so that copying is learnt as such and not by heart.
 """
 
+import re
+from collections.abc import Callable
+from functools import cache
 from random import Random
+
+from training.corpus.intents import intents
 
 Pool = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -46,11 +51,11 @@ POOLS: dict[str, dict[str, Pool]] = {
         ),
         "text": (
             (
-                *("I am late", "see you soon", "the train is late", "call me back", "dinner is ready", "good luck"),
-                *("come home", "I am at work", "the plan is good", "we start at nine", "buy milk", "open the door"),
-                *("call the office", "water the plants", "pay the rent", "send the report", "buy bread", "read a book"),
+                *("I am late", "See you soon", "The train is late", "Call me back", "Dinner is ready", "Good luck"),
+                *("Come home", "I am at work", "The plan is good", "We start at nine", "Buy milk", "Open the door"),
+                *("Call the office", "Water the plants", "Pay the rent", "Send the report", "Buy bread", "Read a book"),
             ),
-            ("I am home", "the dinner is late", "buy a book", "the report is good", "we start soon", "pay the office"),
+            ("I am home", "The dinner is late", "Buy a book", "The report is good", "We start soon", "Pay the office"),
         ),
         "song": (
             ("Blue Moon", "Red River", "Green Hills", "Night Train", "Summer Rain", "Old Friend", "First Snow"),
@@ -187,25 +192,77 @@ POOLS: dict[str, dict[str, Pool]] = {
 ONSETS = ("b", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "br", "tr", "st", "kl")
 NUCLEI = ("a", "e", "i", "o", "u", "a", "e", "o")
 CODAS = ("", "", "", "n", "r", "l", "s", "m", "t")
-# in names, common enough to be one token each
-CHARACTERS = "明華美文志家國建春花大小安玲豪君傑英玉珍強宏山水林王李陳張黃金東西南北青白河海光天月星風雲石田新"
+INVENTED = 0.7  # how often training says a word of no pool
+
+
+@cache
+def words(language: str) -> tuple[str, ...]:
+    """Lower-case words, or single Chinese characters, of all that is asked and answered."""
+    texts = " ".join(" ".join((*each.wordings, each.answer)) for each in intents() if each.language == language)
+    found = re.findall(r"[\u4e00-\u9fff]" if language == "Chinese" else r"\b[a-z]{2,9}\b", texts)
+    return tuple(sorted(set(found)))
 
 
 def made(random: Random, language: str) -> str:
     """A word that nobody has heard: copying it takes reading it."""
     if language == "Chinese":
-        return "".join(random.sample(CHARACTERS, random.choice((2, 2, 3))))
+        return "".join(random.sample(words(language), random.choice((2, 2, 3))))
     word = "".join(
         random.choice(ONSETS) + random.choice(NUCLEI) + random.choice(CODAS) for _ in range(random.choice((1, 2, 2, 3)))
     )
     return word.capitalize()
 
 
+def _any(random: Random, language: str, count: int) -> str:
+    """So many words or characters, in no order that makes sense."""
+    said = random.sample(words(language), count)
+    if language == "Chinese":
+        return "".join(said)
+    return " ".join(made(random, language).lower() if random.random() < 0.3 else word for word in said)
+
+
+def _first(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+INVENTIONS: dict[str, dict[str, Callable[[Random], str]]] = {
+    "English": {
+        "name": lambda random: made(random, "English"),
+        "color": lambda random: random.choice(("", "", "dark ", "light ")) + _any(random, "English", 1),
+        "city": lambda random: made(random, "English"),
+        "job": lambda random: _any(random, "English", 1),
+        "dish": lambda random: _any(random, "English", 1),
+        "text": lambda random: _first(_any(random, "English", random.randrange(2, 6))),
+        "song": lambda random: _any(random, "English", 2).title(),
+        "prefix": lambda random: (
+            _first(_any(random, "English", random.choice((1, 1, 2, 2, 3)))) + random.choice("!:,.")
+        ),
+        "thing": lambda random: _any(random, "English", 1),
+    },
+    "Chinese": {
+        "name": lambda random: made(random, "Chinese"),
+        "color": lambda random: _any(random, "Chinese", random.choice((1, 1, 2))) + "色",
+        "city": lambda random: made(random, "Chinese"),
+        "job": lambda random: made(random, "Chinese"),
+        "dish": lambda random: _any(random, "Chinese", random.choice((1, 2, 3))),
+        "text": lambda random: _any(random, "Chinese", random.randrange(2, 7)),
+        "song": lambda random: _any(random, "Chinese", random.choice((2, 3, 4))),
+        "prefix": lambda random: _any(random, "Chinese", random.choice((1, 2, 3, 4))) + random.choice("！：，。"),
+        "thing": lambda random: _any(random, "Chinese", random.choice((1, 2))),
+    },
+}
+
+
 def value(random: Random, kind: str, language: str, *, held_out: bool) -> str:
-    """One of a pool; in training now and then a made-up one where any word will do."""
-    if not held_out and kind in ("name", "city") and random.random() < 0.5:
-        return made(random, language)
-    return random.choice(POOLS[language][kind][held_out])
+    """One of a pool; in training mostly a made-up one, and never one that is held out."""
+    trained, apart = POOLS[language][kind]
+    if held_out:
+        return random.choice(apart)
+    if random.random() < INVENTED:
+        drawn = INVENTIONS[language][kind](random)
+        if drawn not in apart:
+            return drawn
+    return random.choice(trained)
 
 
 def number(random: Random, *, held_out: bool) -> int:
