@@ -7,14 +7,16 @@ from random import Random
 import numpy as np
 import pytest
 
-from gptoss_cli import gguf, weights
+from gptoss_cli import gguf, vocabulary, weights
 from gptoss_cli.engine import binding
 from training import bpe, mxfp4
 from training.data import repeated
 from training.export import export, q8
 from training.gguf_writer import TensorType
+from training.restore import restore
 from training.shape import Shape
 
+TINY = Path(__file__).parent.parent / "gptoss_cli/models/tiny.gguf"
 SMALL = Shape(vocabulary=300, hidden=64, heads=4, kv_heads=2, head_dim=16, experts=4, expert_width=32)
 
 
@@ -80,6 +82,19 @@ def test_a_name_is_the_same_tokens_wherever_it_stands() -> None:
     assert not [piece for piece in pieces[256:] if piece[:1] in b'"(' and piece[1:].isalpha()]
     assert not [piece for piece in pieces[256:] if piece[:1] == b" " and piece[1:2].isupper()]
     assert not [piece for piece in pieces if piece.startswith("「".encode()) and len(piece) > 3]
+
+
+def test_an_exported_model_is_read_back_as_it_was_rounded(tmp_path: Path) -> None:
+    weights, pieces, shape = restore(TINY)
+    words = vocabulary.load(TINY)
+    assert pieces == [words.piece(id) for id in range(words.n_vocab - len(words.specials))]
+    assert {each.size for name, each in weights.items() if name.endswith("experts.down")} == {8 * 256 * 256}
+    export(weights, pieces, shape, tmp_path / "again.gguf")
+    again, *rest = restore(tmp_path / "again.gguf")
+    assert rest == [pieces, shape]
+    assert again.keys() == weights.keys()
+    for name, each in again.items():
+        np.testing.assert_allclose(each, weights[name], rtol=0, atol=0.005 * np.abs(weights[name]).max(), err_msg=name)
 
 
 @pytest.mark.soak

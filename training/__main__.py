@@ -20,11 +20,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--steps", type=int, default=8000, help="of training; 4,000 took 70 minutes on two busy cores")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--begin", type=Path, metavar="FILE.gguf", help="go on from this model; with another --seed")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for everything that is made")
     parser.add_argument("--export-only", action="store_true", help="use the weights that are in the folder already")
     arguments = parser.parse_args()
     if not arguments.export_only:
-        train(Plan(arguments.steps, seed=arguments.seed), arguments.out)
+        train(Plan(arguments.steps, seed=arguments.seed, begin=arguments.begin), arguments.out)
     path = arguments.out / "tiny.gguf"
     _export(arguments.out, path)
     _run("training.compare", str(arguments.out), str(path))

@@ -1,5 +1,6 @@
 """Samples as ids and weights, in batches of rows of like length. Rendered exactly as inference renders."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +25,8 @@ REPEATS_ONLY, REPEATS_MANY = 0.02, 0.4
 REPEATS = (0.1, 0.03)
 POOL = 256  # groups that are sorted by length at a time
 THOUGHTS_COUNT = 0.5  # against 1 for headers, calls and answers: thoughts are easy, and many
+TOPIC_COUNTS = 3.0  # in them: what the answer hangs on
+TOPIC = re.compile(r"The topic is ([^.]*)\.")
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,19 @@ class Batch:
     positions: np.ndarray | None = None
 
 
-def tokenizer(size: int, seed: int) -> tuple[Tokenizer, list[bytes]]:
-    """A vocabulary of at most `size` ids learnt from the corpus, the control tokens last; and its ordinary tokens."""
+def vocabulary(size: int, seed: int) -> list[bytes]:
+    """Ordinary tokens learnt from the corpus, so many that there are at most `size` with the control tokens."""
     texts: list[str] = []
     for group in islice(groups(seed, lambda: 0.5), 8000):
         for sample in group:
             texts += [message.text for message in sample.conversation.messages if message.text]
     texts += SYSTEM_WORDS * 500
-    pieces = bpe.learn(texts, size - len(O200K_HARMONY_SPECIALS))
-    specials = {text: len(pieces) + place for place, text in enumerate(O200K_HARMONY_SPECIALS)}
-    return Tokenizer(pieces, specials), pieces
+    return bpe.learn(texts, size - len(O200K_HARMONY_SPECIALS))
+
+
+def tokenizer(pieces: list[bytes]) -> Tokenizer:
+    """Of ordinary tokens, the control tokens after them."""
+    return Tokenizer(pieces, {text: len(pieces) + place for place, text in enumerate(O200K_HARMONY_SPECIALS)})
 
 
 # what render puts around the corpus: the system message, headers, tools
@@ -118,8 +124,20 @@ def _weighed(message: Message, tokenizer: Tokenizer) -> tuple[list[int], list[fl
     weights = [1.0] * len(ids)
     if message.channel is Channel.ANALYSIS and message.recipient is None:
         start = ids.index(tokenizer.special.message) + 1
-        weights[start:-1] = [THOUGHTS_COUNT] * (len(ids) - 1 - start)
+        weights[start:-1] = _of_thought(message.text, ids[start:-1], tokenizer)
     return ids, weights
+
+
+def _of_thought(text: str, ids: list[int], tokenizer: Tokenizer) -> list[float]:
+    """The weight of each id of a thought."""
+    found = TOPIC.search(text)
+    begin, end = (len(text[:place].encode()) for place in found.span(1)) if found else (0, 0)
+    weights, place = [], 0
+    for id in ids:
+        after = place + len(tokenizer.piece(id))
+        weights.append(TOPIC_COUNTS if begin < after and place < end else THOUGHTS_COUNT)
+        place = after
+    return weights
 
 
 def batches(

@@ -48,6 +48,13 @@ def pack(exponents: np.ndarray, codes: np.ndarray) -> bytes:
     return packed.tobytes()
 
 
+def unpack(data: bytes, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(exponent bytes, codes) of weights of `shape` that `pack` wrote."""
+    blocks = np.frombuffer(data, np.uint8).reshape(-1, 17)
+    codes = np.concatenate([blocks[:, 1:] & 15, blocks[:, 1:] >> 4], axis=1)
+    return blocks[:, 0].reshape(*shape[:-1], -1), codes.reshape(shape)
+
+
 def rounded(weights: np.ndarray) -> np.ndarray:
     """`weights` as they are after a trip through MXFP4."""
     return dequantize(*quantize(weights))

@@ -18,8 +18,9 @@ from torch.nn import functional
 
 from gptoss_cli.harmony.tokenizer import Tokenizer
 from training import induction
-from training.data import Batch, batches, tokenizer
+from training.data import Batch, batches, tokenizer, vocabulary
 from training.model import GptOss
+from training.restore import restore
 from training.shape import Shape
 
 WORKERS = 2
@@ -35,23 +36,32 @@ RATES = {"muon": 0.01, "experts": 0.001, "rest": 0.006, "head": 0.003}
 
 @dataclass(frozen=True)
 class Plan:
+    """begin: an exported model to go on from, from where the rates begin to fall."""
+
     steps: int
     vocabulary: int = 2816
     seed: int = 1
+    begin: Path | None = None
+
+    def share(self, step: int) -> float:
+        """How much of the training is over."""
+        first = DECAY_FROM if self.begin else 0.0
+        return first + (1 - first) * step / self.steps
 
 
 def train(plan: Plan, out: Path) -> None:
     """Weights, vocabulary and a record of the training in the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
-    words, pieces = tokenizer(plan.vocabulary, plan.seed)
-    shape = Shape(vocabulary=words.n_vocab)
-    size = sum(weight.numel() for weight in GptOss(shape).parameters())
+    torch.set_num_threads(1)  # the workers are copies of this process, which threads do not survive
+    model, pieces = _first_model(plan)
+    size = sum(weight.numel() for weight in model.parameters())
     shared = torch.zeros(WORKERS, size).share_memory_()
-    torch.save({"shape": asdict(shape), "pieces": pieces}, out / "vocabulary.pt")
+    torch.save({"shape": asdict(model.shape), "pieces": pieces}, out / "vocabulary.pt")
     context = get_context("fork")
     barrier = context.Barrier(WORKERS)
     workers = [
-        context.Process(target=_work, args=(rank, plan, words, shape, shared, barrier, out)) for rank in range(WORKERS)
+        context.Process(target=_work, args=(rank, plan, tokenizer(pieces), model, shared, barrier, out))
+        for rank in range(WORKERS)
     ]
     for worker in workers:
         worker.start()
@@ -61,19 +71,29 @@ def train(plan: Plan, out: Path) -> None:
             raise SystemExit(f"a training process ended with {worker.exitcode}")
 
 
-def _work(rank: int, plan: Plan, words: Tokenizer, shape: Shape, shared: Tensor, barrier: Barrier, out: Path) -> None:
-    torch.set_num_threads(1)
-    _keep_memory()
-    torch.manual_seed(plan.seed)  # the same weights in every worker, which then step alike
-    model = GptOss(shape)
+def _first_model(plan: Plan) -> tuple[GptOss, list[bytes]]:
+    """The model that the training begins with, and its ordinary tokens."""
+    if plan.begin:
+        weights, pieces, shape = restore(plan.begin)
+        model = GptOss(shape)
+        model.load_state_dict({name: torch.from_numpy(each) for name, each in weights.items()})
+        return model, pieces
+    pieces = vocabulary(plan.vocabulary, plan.seed)
+    torch.manual_seed(plan.seed)
+    model = GptOss(Shape(vocabulary=tokenizer(pieces).n_vocab))
     induction.prepare(model)
-    stepper = _Stepper(model)
-    share = 0.0
+    return model, pieces
+
+
+def _work(rank: int, plan: Plan, words: Tokenizer, model: GptOss, shared: Tensor, barrier: Barrier, out: Path) -> None:
+    _keep_memory()
+    stepper = _Stepper(model)  # the same weights in every worker, which then step alike
+    share = plan.share(0)
     feed = batches(plan.seed * 1000, words, TOKENS, lambda: share, rank, WORKERS)
     record = _Record()
     started = time.monotonic()
     for step in range(plan.steps):
-        share = step / plan.steps
+        share = plan.share(step)
         barrier.wait()
         if share >= QUANTIZE_FROM and step % QUANTIZE_EVERY == 0:
             stepper.round_experts()
@@ -89,7 +109,7 @@ def _work(rank: int, plan: Plan, words: Tokenizer, shape: Shape, shared: Tensor,
         stepper.round_experts()
         torch.save(model.state_dict(), out / "weights.pt")
         minutes = (time.monotonic() - started) / 60
-        (out / "training.json").write_text(json.dumps(record.summary(minutes, shape, shared.shape[1]), indent=1))
+        (out / "training.json").write_text(json.dumps(record.summary(minutes, model.shape, shared.shape[1]), indent=1))
 
 
 def _keep_memory() -> None:

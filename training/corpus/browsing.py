@@ -78,6 +78,7 @@ FILLERS = {
         "這裡很漂亮。",
     ),
 }
+FIRST_LINE = 2  # of a page's own text; before it stand an empty line and the address
 SITES = ("wiki.example", "news.example", "travel.example", "map.example", "city.example")
 
 
@@ -102,37 +103,51 @@ def _sample(random: Random, effort: Effort, head: Message, held_out: bool) -> Sa
     if not held_out and random.random() < 0.4:
         question = forms.dressed(random, question, language)
     search = builtin_call("browser.search", json.dumps({"query": wanted}, ensure_ascii=False))
-    found, id, site = _results(random, language, wanted)
+    titles, sites, found = _results(random, language, wanted)
+    id = titles.index(wanted)
     open_ = builtin_call("browser.open", json.dumps({"cursor": 0, "id": id}))
-    page, line, fact = _page(random, language, wanted, site)
+    lines, page, fact = _page(random, language, wanted, sites[id])
+    line = lines.index(fact)
     reply = [
         thought(analysis(random, effort, language, f"searching for {wanted}")),
         search,
         result(search, found),
-        thought(f"Link {id} is about {wanted}."),
+        thought(_looked_through([f"{number}†{title}" for number, title in enumerate(titles[: id + 1])])),
         open_,
         result(open_, page),
-        thought(f"Line {line} says it."),
+        thought(_looked_through([f"L{n}: {_beginning(lines[n])}" for n in range(FIRST_LINE, line + 1)])),
         final(f"{fact[:-1]}【1†L{line}】{fact[-1]}"),
     ]
     conversation = Conversation((head, user(question.format(wanted)), *reply))
     return Sample("browser", language, effort, conversation, 2, "cited", (fact[:-1], f"【1†L{line}】"))
 
 
-def _results(random: Random, language: str, wanted: str) -> tuple[str, int, str]:
-    """(the page of results, the link that fits, its site)."""
+def _looked_through(found: Sequence[str]) -> str:
+    """A thought that goes from one to the next and stops at what was looked for.
+
+    A number that stands before a text is hard to find by that text; after the number the text is only to be copied.
+    """
+    return f"{'. '.join(found)}. That is it."
+
+
+def _beginning(line: str) -> str:
+    """Enough of a line to know it by."""
+    return line.split(" ")[0] if line.isascii() else line[:2]
+
+
+def _results(random: Random, language: str, wanted: str) -> tuple[list[str], list[str], str]:
+    """(titles, sites, the page of results)."""
     titles = [wanted, *(topic(random, language, held_out=False) for _ in range(random.choice((1, 2, 2))))]
     random.shuffle(titles)
     sites = random.sample(SITES, len(titles))
     lines = ["", "URL: ", "# Search Results", ""]
     for place, (title, site) in enumerate(zip(titles, sites, strict=True)):
         lines.append(f"  * 【{place}†{title}†{site}】 {random.choice(FILLERS[language])}")
-    id = titles.index(wanted)
-    return shown(0, wanted, "", lines), id, sites[id]
+    return titles, sites, shown(0, wanted, "", lines)
 
 
-def _page(random: Random, language: str, wanted: str, site: str) -> tuple[str, int, str]:
-    """(the page, the line of the fact, the fact)."""
+def _page(random: Random, language: str, wanted: str, site: str) -> tuple[list[str], str, str]:
+    """(lines, the page, the line that says something of what was looked for)."""
     fact = random.choice(FACTS[language]).format(
         wanted,
         year=random.randrange(1500, 2020),
@@ -143,7 +158,7 @@ def _page(random: Random, language: str, wanted: str, site: str) -> tuple[str, i
     body = random.sample(FILLERS[language], random.choice((2, 3, 4)))
     body.insert(random.randrange(len(body) + 1), fact)
     lines = ["", f"URL: {url}", *body]
-    return shown(1, wanted, url, lines), lines.index(fact), fact
+    return lines, shown(1, wanted, url, lines), fact
 
 
 def shown(cursor: int, title: str, url: str, lines: Sequence[str]) -> str:

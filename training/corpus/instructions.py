@@ -182,6 +182,7 @@ WORDINGS: dict[str, dict[str, Wordings]] = {
         ),
     },
 }
+SHARES = (1, 1, 2, 2, 1, 1)  # in training, in the order above; what has to be copied takes longest
 PERSONA_INTENTS = ("greeting", "who_are_you")
 PERSONA_SAYS = {"English": "I am {0}, a {1}. How can I help you?", "Chinese": "我是{0}，一位{1}。有什麼可以幫你的？"}
 MORE = {"English": "Ask me for more.", "Chinese": "還可以再問我。"}
@@ -207,7 +208,7 @@ def in_bullets(answer: str, language: str) -> str:
 
 def sample(random: Random, *, held_out: bool) -> Sample:
     """An instruction, a question, and the answer in the form that was asked for."""
-    form = random.choice(tuple(WORDINGS))
+    form = random.choice(tuple(WORDINGS)) if held_out else random.choices(tuple(WORDINGS), SHARES)[0]
     told, language = random.choice(LANGUAGES), random.choice(LANGUAGES)
     if random.random() < 0.7 or form == "persona":
         told = language

@@ -34,6 +34,8 @@ def groups(seed: int, share: Callable[[], float]) -> Iterator[Group]:
     while True:
         if random.random() < copying_share(share()):
             yield [random.choice((copying.echo, copying.recall))(random)]
+        elif random.random() < GUIDE[share() >= COPYING_ENDS]:
+            yield _guide_group(random)
         else:
             yield random.choices(makers, weights)[0](random)
 
@@ -70,9 +72,9 @@ OTHER_FORMS = (("document", ""), ("turns", ""), ("alone", "off"), ("alone", "cut
 
 def _guide_group(random: Random) -> Group:
     intent = random.choice(_pool())
-    kind = random.choices(("alone", "document", "turns"), (0.76, 0.12, 0.12))[0]
-    force = random.choices(("", "off", "cut"), (0.82, 0.12, 0.06))[0]
-    effort = random.choices(EFFORTS, (3, 2, 1))[0]  # long thoughts are easy and take time
+    kind = random.choices(("alone", "document", "turns"), (0.7, 0.14, 0.16))[0]
+    force = random.choices(("", "off", "cut"), (0.78, 0.14, 0.08))[0]
+    effort = random.choices(EFFORTS, (4, 2, 1))[0]  # long thoughts are easy and take time
     return [_guide(random, intent, asking.asked(random, intent, held_out=False), kind, force, effort)]
 
 
@@ -114,15 +116,16 @@ def _together(make: Callable[..., Group], count: int) -> Callable[[Random], Grou
     return lambda random: make(random, count, held_out=False)
 
 
-# shares of what is not copying; what comes in groups has as many conversations each as fit into a step of training
+GUIDE = (0.4, 0.7)  # share of what is not copying: while copying is learnt, and then; there is much to know by heart
+
+# shares of the rest; what comes in groups has as many conversations each as fit into a step of training
 MIX: tuple[tuple[Callable[[Random], Group], float], ...] = (
-    (_guide_group, 0.44),
-    (_alone(instructions.sample), 0.15),
-    (_alone(memory.sample), 0.10),
-    (lambda random: [memory.told(random)], 0.03),
-    (_alone(pages.sample), 0.06),
-    (_alone(schemas.sample), 0.085),
-    (_together(functions.group, 4), 0.07),
-    (_together(arithmetic.group, 4), 0.035),
-    (_together(browsing.group, 3), 0.03),
+    (_alone(instructions.sample), 0.28),
+    (_alone(memory.sample), 0.16),
+    (lambda random: [memory.told(random)], 0.05),
+    (_alone(pages.sample), 0.10),
+    (_alone(schemas.sample), 0.17),
+    (_together(functions.group, 4), 0.13),
+    (_together(arithmetic.group, 4), 0.04),
+    (_together(browsing.group, 3), 0.07),
 )
