@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import chain, islice, pairwise
 from random import Random
 
+import numpy as np
 import pytest
 
 from gptoss_cli.chat import tool_names
@@ -28,7 +29,8 @@ from training.corpus import (
 )
 from training.corpus.samples import copying_share
 from training.corpus.wordings import SLOTS, plain
-from training.data import encode, packed, repeated, repeats_share
+from training.data import encode
+from training.rows import batches, packed, repeated, repeats_share
 
 SEED = 11
 LANGUAGES = ("English", "Chinese")
@@ -189,15 +191,24 @@ def test_right_answers_are_right() -> None:
 def test_a_group_is_read_as_its_conversations_one_by_one(tiny_tokenizer: Tokenizer) -> None:
     together = functions.group(Random(SEED), 4, held_out=False)
     alone = [encode(each, tiny_tokenizer) for each in together]
-    batch = packed(alone)
-    assert batch.branches is not None
-    assert batch.positions is not None
+    row = packed(alone)
+    branches = np.array(row.branches)
     for branch, (ids, weights) in enumerate(alone, start=1):
-        seen = (batch.branches == 0) | (batch.branches == branch)
-        assert batch.ids[0][seen].tolist() == ids
-        assert batch.weights[0][seen].tolist() == weights
-        assert batch.positions[seen].tolist() == list(range(len(ids)))
-    assert batch.ids.size < sum(len(ids) for ids, _ in alone) * 0.8
+        seen = (branches == 0) | (branches == branch)
+        assert np.array(row.ids)[seen].tolist() == ids
+        assert np.array(row.weights)[seen].tolist() == weights
+        assert np.array(row.positions)[seen].tolist() == list(range(len(ids)))
+    assert len(row.ids) < sum(len(ids) for ids, _ in alone) * 0.8
+
+
+def test_conversations_with_the_same_system_message_are_in_one_row(tiny_tokenizer: Tokenizer) -> None:
+    for group in islice(groups(SEED, lambda: 0.5), 100):
+        assert all(each.conversation.messages[0] == group[0].conversation.messages[0] for each in group)
+        assert len(group) >= 3
+    for batch in islice(batches(SEED, tiny_tokenizer, 768, lambda: 0.5), 50):
+        assert batch.ids.size <= 1000
+        assert batch.ids.shape == batch.weights.shape == batch.branches.shape == batch.positions.shape
+        assert not batch.weights[batch.branches <= 0].any(), "what is shared or only fills up is no lesson"
 
 
 def test_copying_is_most_at_first_and_never_ends() -> None:

@@ -10,10 +10,10 @@ import pytest
 from gptoss_cli import gguf, vocabulary, weights
 from gptoss_cli.engine import binding
 from training import bpe, mxfp4
-from training.data import repeated
 from training.export import export, q8
 from training.gguf_writer import TensorType
 from training.restore import restore
+from training.rows import repeated
 from training.shape import Shape
 
 TINY = Path(__file__).parent.parent / "gptoss_cli/models/tiny.gguf"

@@ -54,7 +54,7 @@ class Attention(nn.Module):
         self.sinks = nn.Parameter(torch.zeros(shape.heads))
 
     def forward(self, x: Tensor, mask: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        """x [rows, tokens, hidden]; mask [tokens, tokens] of 0 and -inf."""
+        """x [rows, tokens, hidden]; mask [rows or 1, 1, tokens, tokens] of 0 and -inf."""
         shape, (rows, count, _) = self.shape, x.shape
         q = rotate(self.q(x).view(rows, count, shape.heads, -1), cosine, sine)
         k = rotate(self.k(x).view(rows, count, shape.kv_heads, -1), cosine, sine)
@@ -137,18 +137,24 @@ class GptOss(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.5)
         nn.init.normal_(self.head.weight, std=0.02)
 
-    def forward(self, ids: Tensor, group: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """(hidden states [rows, tokens, hidden] before the head, balance loss) of ids [rows, tokens], a text a row.
+    def forward(
+        self, ids: Tensor, branches: Tensor | None = None, positions: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(hidden states [rows, tokens, hidden] before the head, balance loss) of ids [rows, tokens].
 
-        group: (branch, position) [tokens] of a row that has several texts with one beginning, which is branch 0: a
-        token sees the beginning and its own branch.
+        branches, positions [rows, tokens] of rows that have several texts with one beginning, which is branch 0: a
+        token sees the beginning and its own branch. Without them each row is one text.
         """
+        if positions is None:
+            positions = torch.arange(ids.shape[1])[None]
         angles, scale = rope_frequencies(self.shape)
-        branch, place = group or (torch.zeros(ids.shape[1]), torch.arange(ids.shape[1]))
-        turned = place[:, None, None] * angles
+        turned = positions[:, :, None, None] * angles
         cosine, sine = turned.cos() * scale, turned.sin() * scale
-        distance = place[:, None] - place[None, :]
-        hidden = (distance < 0) | ((branch[None, :] != branch[:, None]) & (branch[None, :] != 0))
+        distance = positions[:, None, :, None] - positions[:, None, None, :]
+        hidden = distance < 0
+        if branches is not None:
+            of, before = branches[:, None, :, None], branches[:, None, None, :]
+            hidden = hidden | ((before != of) & (before != 0))
         full = torch.zeros(distance.shape).masked_fill(hidden, -torch.inf)
         window = full.masked_fill(distance >= self.shape.window, -torch.inf)
         x, balance = self.embedding(ids), torch.zeros(())

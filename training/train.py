@@ -18,9 +18,10 @@ from torch.nn import functional
 
 from gptoss_cli.harmony.tokenizer import Tokenizer
 from training import induction
-from training.data import Batch, batches, tokenizer, vocabulary
+from training.data import tokenizer, vocabulary
 from training.model import GptOss
 from training.restore import restore
+from training.rows import Batch, batches
 from training.shape import Shape
 
 WORKERS = 2
@@ -123,11 +124,9 @@ def _keep_memory() -> None:
 
 def _loss(model: GptOss, batch: Batch) -> Tensor:
     ids, weights = torch.from_numpy(batch.ids), torch.from_numpy(batch.weights)[:, 1:]
-    places = None
-    if batch.branches is not None and batch.positions is not None:
-        places = torch.from_numpy(batch.branches[:-1]), torch.from_numpy(batch.positions[:-1])
+    branches, positions = torch.from_numpy(batch.branches)[:, :-1], torch.from_numpy(batch.positions)[:, :-1]
     with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
-        hidden, balance = model(ids[:, :-1], places)
+        hidden, balance = model(ids[:, :-1], branches, positions)
         wanted = weights > 0  # the head is an eighth of the work: only where it is asked
         logits = model.head(hidden[wanted])
     losses = functional.cross_entropy(logits.float(), ids[:, 1:][wanted], reduction="none")

@@ -1,6 +1,7 @@
 """What training sees, mixed; and what the evaluation asks."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from random import Random
 
 from gptoss_cli.messages import Conversation, Effort, user
@@ -22,6 +23,7 @@ from training.corpus.intents import Intent, intents
 from training.corpus.wordings import filled
 
 Group = list[Sample]  # samples that begin with the same messages
+TOGETHER = 4  # samples that share their system message, which is a third of most of them
 
 COPYING_ENDS = 0.4  # until which share of training copying becomes less
 COPYING = (0.15, 0.04)
@@ -29,7 +31,18 @@ COPYING = (0.15, 0.04)
 
 def groups(seed: int, share: Callable[[], float]) -> Iterator[Group]:
     """Training conversations without end; share: how much of the training is over, from 0 to 1."""
-    random = Random(seed)
+    waiting: dict[Effort, Group] = {}  # of one level, so that they can share their system message
+    for group in _groups(Random(seed), share):
+        if len(group) > 1:
+            yield group
+            continue
+        together = waiting.setdefault(group[0].effort, [])
+        together.append(_below(together[0], group[0]) if together else group[0])
+        if len(together) == TOGETHER:
+            yield waiting.pop(group[0].effort)
+
+
+def _groups(random: Random, share: Callable[[], float]) -> Iterator[Group]:
     makers, weights = zip(*MIX, strict=True)
     while True:
         if random.random() < copying_share(share()):
@@ -38,6 +51,12 @@ def groups(seed: int, share: Callable[[], float]) -> Iterator[Group]:
             yield _guide_group(random)
         else:
             yield random.choices(makers, weights)[0](random)
+
+
+def _below(first: Sample, sample: Sample) -> Sample:
+    """The sample with the system message of the first, that is with its date."""
+    messages = (first.conversation.messages[0], *sample.conversation.messages[1:])
+    return replace(sample, conversation=Conversation(messages))
 
 
 def copying_share(share: float) -> float:
