@@ -27,7 +27,7 @@ from training.shape import Shape
 WORKERS = 2
 # emulated it is many times slower than float32
 BFLOAT16 = any(flag in Path("/proc/cpuinfo").read_text() for flag in ("avx512_bf16", "amx_bf16"))
-TOKENS = 768  # per worker and step: small steps learn more from the same tokens
+TOKENS = 900  # per worker and step, mostly two rows: small steps learn more from the same tokens
 WARM_UP_STEPS = 40
 SAVED = 10  # times in a training
 DECAY_FROM, QUANTIZE_FROM = 0.4, 0.75  # shares of the steps

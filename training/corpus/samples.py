@@ -135,16 +135,16 @@ def _together(make: Callable[..., Group], count: int) -> Callable[[Random], Grou
     return lambda random: make(random, count, held_out=False)
 
 
-GUIDE = (0.4, 0.7)  # share of what is not copying: while copying is learnt, and then; there is much to know by heart
+GUIDE = (0.45, 0.6)  # share of what is not copying: while copying is learnt, and then; there is much to know by heart
 
 # shares of the rest; what comes in groups has as many conversations each as fit into a step of training
 MIX: tuple[tuple[Callable[[Random], Group], float], ...] = (
-    (_alone(instructions.sample), 0.28),
-    (_alone(memory.sample), 0.16),
+    (_alone(instructions.sample), 0.27),
+    (_alone(memory.sample), 0.14),
     (lambda random: [memory.told(random)], 0.05),
     (_alone(pages.sample), 0.10),
     (_alone(schemas.sample), 0.17),
     (_together(functions.group, 4), 0.13),
     (_together(arithmetic.group, 4), 0.04),
-    (_together(browsing.group, 3), 0.07),
+    (_together(browsing.group, 2), 0.07),
 )

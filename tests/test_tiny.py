@@ -1,0 +1,170 @@
+"""What the built-in model can do, as a user sees it: memory, instructions, tools, JSON and Markdown, end to end.
+
+Questions, values and wordings are none that it was trained with.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from chatting import Chat
+from conftest import Gptoss, process_environment
+
+from gptoss_cli.harmony.schema import BROWSER, PYTHON
+from gptoss_cli.messages import Channel, Effort, End, Message, ResponseFormat, user
+from training.corpus.browsing import shown
+from training.corpus.catalogue import FUNCTIONS
+from training.corpus.dialog import developer, result, system
+from training.corpus.schemas import FIELDS, satisfies, schema_of
+from training.through import as_json, as_message
+
+WEATHER, TIMER = (next(each for each in FUNCTIONS if each.name == name) for name in ("get_weather", "set_timer"))
+pytestmark = pytest.mark.skip("the model in the package is older than these abilities; see training/README.md")
+LOADED = "how can I see which models are loaded?"
+
+
+@pytest.mark.parametrize(
+    ("told", "asked", "known"),
+    [
+        ("hi, my name is Mona", "so what is my name?", "Mona"),
+        ("hello, I live in Lyon", "do you know my city?", "Lyon"),
+        ("well, my favorite color is violet", "can you tell me my favorite color?", "violet"),
+        ("你好，我是小華", "你知道我叫什麼名字嗎？", "小華"),
+        ("我現在住在台南", "那我住在哪個城市？", "台南"),
+    ],
+)
+def test_it_remembers_what_an_earlier_run_was_told(told: str, asked: str, known: str, gptoss: Gptoss) -> None:
+    assert gptoss("run", "-m", "tiny", "--save", told).code == 0
+    assert known in gptoss("run", "-c", asked).out
+
+
+def test_a_chat_remembers_forgets_and_is_told_again(home: Path) -> None:
+    with Chat(process_environment(home), "chat", "tiny") as chat:
+        chat.answer()
+        assert "Mona" in chat.ask("hi, my name is Mona")
+        assert "create" in chat.ask("how do I make a preset?")
+        assert "Your name is Mona." in chat.ask("so what is my name?")
+        chat.ask("/clear")
+        assert "Mona" not in chat.ask("so what is my name?")
+        chat.ask("hello, I am Rico")
+        assert "Your name is Rico." in chat.ask("do you still know my name?")
+
+
+@pytest.mark.parametrize(
+    ("instruction", "asked", "begins", "holds"),
+    [
+        ("Please write in Chinese only.", LOADED, "", "`gptoss ps`"),
+        ("請一律用英文。", "怎麼看載入了哪些模型？", "", "Use `gptoss ps`"),
+        ('Always start your answers with "Of course!".', LOADED, "Of course! ", "`gptoss ps`"),
+        ("You are a cook named Mona.", "hello", "I am Mona, a cook.", ""),
+        ("Always answer with bullet points.", LOADED, "- ", "\n- "),
+        ("Write only the command.", LOADED, "`gptoss ps`\n", ""),
+    ],
+)
+def test_a_system_text_changes_the_form_of_the_answer(
+    instruction: str, asked: str, begins: str, holds: str, gptoss: Gptoss
+) -> None:
+    out = gptoss("run", "-m", "tiny", "-s", instruction, asked).out
+    assert out.startswith(begins)
+    assert holds in out
+
+
+@pytest.mark.parametrize(
+    ("asked", "begins", "holds"),
+    [
+        ("show me a table of the reasoning levels", "| level | thoughts |\n| --- | --- |\n", "\n| high | long |\n"),
+        ("please list the models of gpt-oss", "- gpt-oss:20b: 12 GB\n", "\n- tiny: 6 MB\n"),
+        ("show me the first steps as code", "```sh\npip install gptoss\n", "\n```\n"),
+        ("請用表格列出模型", "| 模型 | 大小 |\n| --- | --- |\n", "\n| tiny | 6 MB |\n"),
+    ],
+)
+def test_it_writes_markdown_when_asked(asked: str, begins: str, holds: str, gptoss: Gptoss) -> None:
+    out = gptoss("run", "-m", "tiny", asked).out
+    assert out.startswith(begins)
+    assert holds in out
+
+
+Replies = Callable[..., tuple[Message, ...]]
+
+
+@pytest.fixture
+def replies(gptoss: Gptoss) -> Replies:
+    """The messages of the model's reply to messages, through `gptoss debug reply`."""
+
+    def call(*messages: Message) -> tuple[Message, ...]:
+        document = {"messages": [as_json(each) for each in messages]}
+        done = gptoss("debug", "reply", "tiny", stdin=json.dumps(document))
+        assert done.code == 0, done.err
+        return tuple(map(as_message, json.loads(done.out)["messages"]))
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "arguments", "given", "answer"),
+    [
+        ("what is the weather in Kyoto today?", "get_weather", {"city": "Kyoto"}, {"sky": "snow"}, "snowing in Kyoto"),
+        ("告訴我台南天氣怎麼樣", "get_weather", {"city": "台南"}, {"sky": "rain"}, "台南現在下雨"),
+        ("start the timer for 14 minutes", "set_timer", {"minutes": 14}, {"ok": True}, "14 minutes"),
+        ("請計時21分鐘", "set_timer", {"minutes": 21}, {"ok": True}, "21 分鐘"),
+    ],
+)
+def test_it_calls_the_right_function_and_says_its_result(
+    asked: str, name: str, arguments: dict[str, Any], given: dict[str, Any], answer: str, replies: Replies
+) -> None:
+    head = (system(Random(1), Effort.LOW), developer(None, (WEATHER.spec, TIMER.spec)), user(asked))
+    called = replies(*head)
+    assert [each.channel for each in called] == [Channel.ANALYSIS, Channel.COMMENTARY]
+    assert (called[-1].recipient, called[-1].end) == (f"functions.{name}", End.CALL)
+    assert json.loads(called[-1].text) == arguments
+    answered = replies(*head, *called, result(called[-1], json.dumps(given)))
+    assert answered[-1].channel is Channel.FINAL
+    assert answer in answered[-1].text
+
+
+def test_it_computes_with_python(replies: Replies) -> None:
+    head = (system(Random(1), Effort.LOW, PYTHON), user("can you calculate 84 * 21?"))
+    called = replies(*head)
+    assert (called[-1].recipient, called[-1].text, called[-1].end) == ("python", "print(84 * 21)", End.CALL)
+    answered = replies(*head, *called, result(called[-1], "1764"))
+    assert answered[-1].text == "84 * 21 = 1764."
+
+
+def test_it_searches_opens_and_cites(replies: Replies) -> None:
+    head = (system(Random(1), Effort.LOW, BROWSER), user("please search the web for Morvel harbor"))
+    called = replies(*head)
+    assert (called[-1].recipient, json.loads(called[-1].text)) == ("browser.search", {"query": "Morvel harbor"})
+    links = [
+        "  * 【0†Kelbra hotel†map.example】 Children like it.",
+        "  * 【1†Morvel harbor†wiki.example】 Come by train.",
+    ]
+    found = shown(0, "Morvel harbor", "", ["", "URL: ", "# Search Results", "", *links])
+    opened = replies(*head, *called, result(called[-1], found))
+    assert (opened[-1].recipient, json.loads(opened[-1].text)) == ("browser.open", {"cursor": 0, "id": 1})
+    url = "https://wiki.example/35"
+    page = shown(1, "Morvel harbor", url, ["", f"URL: {url}", "Please be quiet.", "Morvel harbor opened in 1763."])
+    answered = replies(*head, *called, result(called[-1], found), *opened, result(opened[-1], page))
+    assert answered[-1].text == "Morvel harbor opened in 1763【1†L3】."
+
+
+def test_it_writes_json_for_a_schema(replies: Replies) -> None:
+    wanted = schema_of([field for field in FIELDS if field.name in ("name", "age", "city")])
+    offered = developer(None, formats=(ResponseFormat("person", wanted),))
+    asked = user("Please make JSON of this: name Mona, city Lyon, age 35")
+    answer = replies(system(Random(1), Effort.LOW), offered, asked)[-1].text
+    assert satisfies(wanted, answer)
+    assert json.loads(answer) == {"name": "Mona", "city": "Lyon", "age": 35}
+
+
+def test_it_thinks_longer_at_a_higher_level(gptoss: Gptoss) -> None:
+    def thoughts(level: str) -> int:
+        out = gptoss("run", "-m", "tiny", "--json", "--reasoning", level, LOADED).out
+        return int(json.loads(out)["usage"]["thinking_tokens"])
+
+    low, medium, high = (thoughts(level) for level in ("low", "medium", "high"))
+    assert medium >= 1.5 * low
+    assert high >= 1.5 * medium
+    assert thoughts("off") == 0
