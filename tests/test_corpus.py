@@ -204,9 +204,9 @@ def test_a_group_is_read_as_its_conversations_one_by_one(tiny_tokenizer: Tokeniz
 def test_conversations_with_the_same_system_message_are_in_one_row(tiny_tokenizer: Tokenizer) -> None:
     for group in islice(groups(SEED, lambda: 0.5), 100):
         assert all(each.conversation.messages[0] == group[0].conversation.messages[0] for each in group)
-        assert len(group) >= 3
+        assert len(group) >= 2
     for batch in islice(batches(SEED, tiny_tokenizer, 768, lambda: 0.5), 50):
-        assert batch.ids.size <= 1000
+        assert batch.ids.size <= 1500
         assert batch.ids.shape == batch.weights.shape == batch.branches.shape == batch.positions.shape
         assert not batch.weights[batch.branches <= 0].any(), "what is shared or only fills up is no lesson"
 
