@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from itertools import chain, islice, pairwise
 from random import Random
 
-import numpy as np
 import pytest
 
 from gptoss_cli.chat import tool_names
@@ -192,12 +191,10 @@ def test_a_group_is_read_as_its_conversations_one_by_one(tiny_tokenizer: Tokeniz
     together = functions.group(Random(SEED), 4, held_out=False)
     alone = [encode(each, tiny_tokenizer) for each in together]
     row = packed(alone)
-    branches = np.array(row.branches)
-    for branch, (ids, weights) in enumerate(alone, start=1):
-        seen = (branches == 0) | (branches == branch)
-        assert np.array(row.ids)[seen].tolist() == ids
-        assert np.array(row.weights)[seen].tolist() == weights
-        assert np.array(row.positions)[seen].tolist() == list(range(len(ids)))
+    shared = row.starts[0]
+    for (ids, weights), (start, end) in zip(alone, pairwise([*row.starts, len(row.ids)]), strict=True):
+        assert [*row.ids[:shared], *row.ids[start:end]] == ids
+        assert [*row.weights[:shared], *row.weights[start:end]] == weights
     assert len(row.ids) < sum(len(ids) for ids, _ in alone) * 0.8
 
 
@@ -207,8 +204,11 @@ def test_conversations_with_the_same_system_message_are_in_one_row(tiny_tokenize
         assert len(group) >= 2
     for batch in islice(batches(SEED, tiny_tokenizer, 768, lambda: 0.5), 50):
         assert batch.ids.size <= 1500
-        assert batch.ids.shape == batch.weights.shape == batch.branches.shape == batch.positions.shape
-        assert not batch.weights[batch.branches <= 0].any(), "what is shared or only fills up is no lesson"
+        assert batch.ids.shape == batch.weights.shape
+        read = [list(range(start, end)) for _, _, start, end in batch.spans()]
+        assert list(chain.from_iterable(read)) == list(range(batch.ids.shape[1] - 1)) * len(batch.ids)
+        for row, shared, _, _ in batch.spans():
+            assert not batch.weights[row, :shared].any(), "what is shared is no lesson"
 
 
 def test_copying_is_most_at_first_and_never_ends() -> None:

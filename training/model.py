@@ -1,6 +1,8 @@
 """gpt-oss in PyTorch, small: what llama.cpp's `gpt-oss` graph computes, for training. Knows ids, not texts."""
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +11,15 @@ from torch.nn import functional
 from training.shape import Shape
 
 ALPHA, LIMIT = 1.702, 7.0  # the clamped SwiGLU: openai/gpt-oss gpt_oss/torch/model.py, swiglu
+
+
+class Span(NamedTuple):
+    """The tokens `start` to `end` of a row, which see the first `shared` ones and themselves, and stand after them."""
+
+    row: int
+    shared: int
+    start: int
+    end: int
 
 
 def rope_frequencies(shape: Shape) -> tuple[Tensor, float]:
@@ -53,21 +64,30 @@ class Attention(nn.Module):
         self.out = nn.Linear(inner, shape.hidden)
         self.sinks = nn.Parameter(torch.zeros(shape.heads))
 
-    def forward(self, x: Tensor, mask: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        """x [rows, tokens, hidden]; mask [rows or 1, 1, tokens, tokens] of 0 and -inf."""
+    def forward(self, x: Tensor, spans: Sequence[Span], mask: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """x [rows, tokens, hidden]; mask [positions, positions] of 0 and -inf."""
         shape, (rows, count, _) = self.shape, x.shape
-        q = rotate(self.q(x).view(rows, count, shape.heads, -1), cosine, sine)
+        q = rotate(self.q(x).view(rows, count, shape.heads, -1), cosine, sine) * shape.head_dim**-0.5
         k = rotate(self.k(x).view(rows, count, shape.kv_heads, -1), cosine, sine)
         v = self.v(x).view(rows, count, shape.kv_heads, -1)
-        repeat = shape.heads // shape.kv_heads
-        q = q.transpose(1, 2).reshape(rows * shape.kv_heads, repeat * count, -1)  # heads that share keys stand together
-        k = k.permute(0, 2, 3, 1).reshape(rows * shape.kv_heads, -1, count)
-        v = v.transpose(1, 2).reshape(rows * shape.kv_heads, count, -1)
-        scores = torch.bmm(q * shape.head_dim**-0.5, k).view(rows, shape.heads, count, count) + mask
-        sinks = self.sinks.view(1, -1, 1, 1).expand(rows, -1, count, 1)
+        mixed = [self._mixed(q, k, v, span, mask) for span in spans]
+        return self.out(torch.cat(mixed).view(rows, count, -1))
+
+    def _mixed(self, q: Tensor, k: Tensor, v: Tensor, span: Span, mask: Tensor) -> Tensor:
+        """What the tokens of a span read: [tokens, heads * head_dim]."""
+        shape, (row, shared, start, end) = self.shape, span
+        count, seen = end - start, shared + end - start
+        if shared:
+            keys, values = (torch.cat([each[row, :shared], each[row, start:end]]) for each in (k, v))
+        else:
+            keys, values = k[row, start:end], v[row, start:end]
+        # heads that share keys stand together
+        asked = q[row, start:end].transpose(0, 1).reshape(shape.kv_heads, -1, shape.head_dim)
+        scores = torch.bmm(asked, keys.permute(1, 2, 0)).view(shape.heads, count, seen) + mask[shared:seen, :seen]
+        sinks = self.sinks.view(-1, 1, 1).expand(-1, count, 1)
         weights = torch.cat([scores, sinks], dim=-1).softmax(-1)[..., :-1]
-        mixed = torch.bmm(weights.reshape(rows * shape.kv_heads, repeat * count, count), v)
-        return self.out(mixed.view(rows, shape.heads, count, -1).transpose(1, 2).reshape(rows, count, -1))
+        read = torch.bmm(weights.reshape(shape.kv_heads, -1, seen), values.transpose(0, 1))
+        return read.view(shape.heads, count, -1).transpose(0, 1).reshape(count, -1)
 
 
 class Experts(nn.Module):
@@ -118,8 +138,10 @@ class Block(nn.Module):
         self.post_norm = nn.RMSNorm(shape.hidden, shape.epsilon)
         self.experts = Experts(shape)
 
-    def forward(self, x: Tensor, mask: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:
-        x = x + self.attention(self.norm(x), mask, cosine, sine)
+    def forward(
+        self, x: Tensor, spans: Sequence[Span], mask: Tensor, cosine: Tensor, sine: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        x = x + self.attention(self.norm(x), spans, mask, cosine, sine)
         mixed, balance = self.experts(self.post_norm(x))
         return x + mixed, balance
 
@@ -137,28 +159,24 @@ class GptOss(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.5)
         nn.init.normal_(self.head.weight, std=0.02)
 
-    def forward(
-        self, ids: Tensor, branches: Tensor | None = None, positions: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, ids: Tensor, spans: Sequence[Span] = ()) -> tuple[Tensor, Tensor]:
         """(hidden states [rows, tokens, hidden] before the head, balance loss) of ids [rows, tokens].
 
-        branches, positions [rows, tokens] of rows that have several texts with one beginning, which is branch 0: a
-        token sees the beginning and its own branch. Without them each row is one text.
+        spans: all tokens in order, for rows that have several texts with one beginning. Without them each row is one
+        text.
         """
-        if positions is None:
-            positions = torch.arange(ids.shape[1])[None]
+        rows, count = ids.shape
+        spans = spans or [Span(row, 0, 0, count) for row in range(rows)]
+        positions = torch.cat([torch.arange(each.shared, each.shared + each.end - each.start) for each in spans])
         angles, scale = rope_frequencies(self.shape)
-        turned = positions[:, :, None, None] * angles
+        turned = positions.view(rows, count, 1, 1) * angles
         cosine, sine = turned.cos() * scale, turned.sin() * scale
-        distance = positions[:, None, :, None] - positions[:, None, None, :]
-        hidden = distance < 0
-        if branches is not None:
-            of, before = branches[:, None, :, None], branches[:, None, None, :]
-            hidden = hidden | ((before != of) & (before != 0))
-        full = torch.zeros(distance.shape).masked_fill(hidden, -torch.inf)
+        place = torch.arange(int(positions.max()) + 1)
+        distance = place[:, None] - place[None, :]
+        full = torch.zeros(distance.shape).masked_fill(distance < 0, -torch.inf)
         window = full.masked_fill(distance >= self.shape.window, -torch.inf)
         x, balance = self.embedding(ids), torch.zeros(())
         for layer, block in enumerate(self.blocks):
-            x, more = block(x, window if layer % 2 == 0 else full, cosine, sine)
+            x, more = block(x, spans, window if layer % 2 == 0 else full, cosine, sine)
             balance = balance + more
         return self.norm(x), balance / len(self.blocks)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -22,24 +23,29 @@ REPEATS = (0.1, 0.05)
 class Row:
     """What conversations begin with, once, and how each goes on.
 
-    weights: of predicting each id, 0 for prompts. branches: 0 for the messages they share, then 1, 2, … per
-    conversation. positions: each conversation goes on after the shared messages.
+    weights: of predicting each id, 0 for prompts. starts: where what they share ends, and where each goes on.
     """
 
     ids: Sequence[int]
     weights: Sequence[float]
-    branches: Sequence[int]
-    positions: Sequence[int]
+    starts: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one length, [rows, tokens] each; weight 0 and branch -1 where a row is filled up."""
+    """ids, weights [rows, tokens], weight 0 where a row is filled up; starts of each row."""
 
     ids: np.ndarray
     weights: np.ndarray
-    branches: np.ndarray
-    positions: np.ndarray
+    starts: Sequence[Sequence[int]]
+
+    def spans(self) -> Iterator[tuple[int, int, int, int]]:
+        """(row, how many ids it shares, from, to) of every piece that is to be read, less the last id of each row."""
+        width = self.ids.shape[1] - 1
+        for row, starts in enumerate(self.starts):
+            yield row, 0, 0, starts[0]
+            for start, end in pairwise([*starts, width]):
+                yield row, starts[0], start, end
 
 
 def batches(
@@ -112,14 +118,12 @@ def packed(group: Sequence[Pair]) -> Row:
     first, first_weights = group[0]
     same = next((place for place in range(shortest) if len({ids[place] for ids, _ in group}) > 1), shortest)
     same = min(same, next(place for place, weight in enumerate(first_weights) if weight))
-    ids, weights = list(first[:same]), [0.0] * same
-    branches, positions = [0] * same, list(range(same))
-    for number, (whole, weight) in enumerate(group, start=1):
+    ids, weights, starts = list(first[:same]), [0.0] * same, []
+    for whole, weight in group:
+        starts.append(len(ids))
         ids += whole[same:]
         weights += weight[same:]
-        branches += [number] * (len(whole) - same)
-        positions += range(same, len(whole))
-    return Row(ids, weights, branches, positions)
+    return Row(ids, weights, starts)
 
 
 def _batched(drawn: Sequence[Row], tokens: int) -> Iterator[Batch]:
@@ -136,16 +140,9 @@ def _batched(drawn: Sequence[Row], tokens: int) -> Iterator[Batch]:
 
 def _batch(gathered: Sequence[Row]) -> Batch:
     width = max(len(row.ids) for row in gathered)
-    batch = Batch(
-        np.zeros((len(gathered), width), np.int64),
-        np.zeros((len(gathered), width), np.float32),
-        np.full((len(gathered), width), -1),
-        np.tile(np.arange(width), (len(gathered), 1)),
-    )
+    ids = np.zeros((len(gathered), width), np.int64)
+    weights = np.zeros((len(gathered), width), np.float32)
     for place, row in enumerate(gathered):
-        count = len(row.ids)
-        batch.ids[place, :count] = row.ids
-        batch.weights[place, :count] = row.weights
-        batch.branches[place, :count] = row.branches
-        batch.positions[place, :count] = row.positions
-    return batch
+        ids[place, : len(row.ids)] = row.ids
+        weights[place, : len(row.ids)] = row.weights
+    return Batch(ids, weights, [row.starts for row in gathered])

@@ -19,7 +19,7 @@ from torch.nn import functional
 from gptoss_cli.harmony.tokenizer import Tokenizer
 from training import induction
 from training.data import tokenizer, vocabulary
-from training.model import GptOss
+from training.model import GptOss, Span
 from training.restore import restore
 from training.rows import Batch, batches
 from training.shape import Shape
@@ -124,9 +124,8 @@ def _keep_memory() -> None:
 
 def _loss(model: GptOss, batch: Batch) -> Tensor:
     ids, weights = torch.from_numpy(batch.ids), torch.from_numpy(batch.weights)[:, 1:]
-    branches, positions = torch.from_numpy(batch.branches)[:, :-1], torch.from_numpy(batch.positions)[:, :-1]
     with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
-        hidden, balance = model(ids[:, :-1], branches, positions)
+        hidden, balance = model(ids[:, :-1], [Span(*each) for each in batch.spans()])
         wanted = weights > 0  # the head is an eighth of the work: only where it is asked
         logits = model.head(hidden[wanted])
     losses = functional.cross_entropy(logits.float(), ids[:, 1:][wanted], reduction="none")
