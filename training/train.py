@@ -32,7 +32,7 @@ WARM_UP_STEPS = 40
 SAVED = 10  # times in a training
 DECAY_FROM, QUANTIZE_FROM = 0.4, 0.75  # shares of the steps
 QUANTIZE_EVERY = 4  # steps: weights hardly move between them, and rounding takes half a step
-RATES = {"muon": 0.01, "experts": 0.001, "rest": 0.006, "head": 0.003}
+RATES = {"muon": 0.01, "experts": 0.0007, "rest": 0.006, "head": 0.003}
 
 
 @dataclass(frozen=True)
