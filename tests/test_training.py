@@ -120,6 +120,23 @@ def test_the_first_weights_copy_already() -> None:
 
 
 @pytest.mark.soak
+def test_a_text_in_a_row_with_others_is_read_as_if_alone() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is only needed for training: pip install --group training")
+    from training.model import GptOss, Span
+
+    torch.manual_seed(6)
+    torch.set_num_threads(1)
+    model = GptOss(SMALL)
+    shared, first, second = (torch.randint(300, (count,)) for count in (150, 40, 20))
+    spans = [Span(0, 0, 0, 150), Span(0, 150, 150, 190), Span(0, 150, 190, 210)]
+    with torch.no_grad():
+        together = model(torch.cat([shared, first, second])[None], spans)[0][0]
+        for own, start in ((first, 150), (second, 190)):
+            alone = model(torch.cat([shared, own])[None])[0][0]
+            torch.testing.assert_close(together[start : start + len(own)], alone[150:], rtol=0, atol=1e-4)
+
+
+@pytest.mark.soak
 def test_pytorch_and_llama_cpp_compute_the_same(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is only needed for training: pip install --group training")
     from training.compare import difference, rounded_model

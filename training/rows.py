@@ -11,7 +11,7 @@ from gptoss_cli.harmony.tokenizer import O200K_HARMONY_SPECIALS, Tokenizer
 from training.corpus import groups
 from training.data import Pair, encode
 
-LONGEST = 1500  # ids in a row; attention takes their square, and a longer row is left out
+LONGEST = 1500  # ids in a row, two conversations with the browser among them; a longer one is left out
 POOL = 128  # rows per worker that are sorted by length at a time
 REPEATED_WIDTHS = (96, 96, 96, 192, 384)  # ids in a row that repeats itself
 # until which share of training there are such rows only, until when they are many, and how many then and later

@@ -1,6 +1,6 @@
 """What is copied: names, places, numbers. Per kind and language those of training, then those it never sees there.
 
-Training mostly makes them up (`invented`), so that copying is learnt as such and not by heart.
+Training mostly makes them up (`INVENTIONS`), so that copying is learnt as such and not by heart.
 """
 
 import re
