@@ -7,10 +7,13 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+LIMIT_S = 120  # a process that takes longer is ended by SIGALRM: exit code -14
 
 
 class Forker:
@@ -46,6 +49,7 @@ def _become(arguments: list[str], folder: str, environment: dict[str, str], file
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    signal.alarm(LIMIT_S)
     for number, path in enumerate(files):
         opened = os.open(path, os.O_RDWR | os.O_CREAT)
         os.dup2(opened, number)

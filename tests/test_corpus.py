@@ -239,6 +239,13 @@ def test_training_invents_values_of_every_kind_and_none_that_is_held_out(languag
         assert len(drawn - set(trained)) > 200, kind
 
 
+def test_no_value_has_a_character_that_training_never_writes() -> None:
+    """In no order, but each of them: what was never written is not copied either."""
+    written = set(values.words("Chinese"))
+    held_out_ones = "".join("".join(apart) for _, apart in values.POOLS["Chinese"].values())
+    assert {each for each in held_out_ones if "\u4e00" <= each <= "\u9fff"} <= written
+
+
 def test_what_inference_forces_is_no_lesson(tiny_tokenizer: Tokenizer) -> None:
     forced = [each for each in sampled(300) if each.forced]
     assert {each.form for each in forced} == {"off", "cut"}

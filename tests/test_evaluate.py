@@ -123,6 +123,15 @@ def test_an_answer_in_the_other_language_is_noticed(o200k: Tokenizer) -> None:
         assert replied(o200k, sample("guide", "alone"), GOOD.format(text)).right_language == right
 
 
+def test_a_wrong_call_and_an_answer_without_words_have_no_language(o200k: Tokenizer) -> None:
+    asked = sample("functions", "get_price")
+    wrong = CALL.format("functions.get_price", '{"title": "stones"}')
+    assert not replied(o200k, asked, wrong).is_spoken
+    assert replied(o200k, asked, GOOD.format("Hello!")).is_spoken
+    assert replied(o200k, asked, "").is_spoken
+    assert not replied(o200k, sample("python", language="Chinese"), GOOD.format("1 + 1 = 2")).is_spoken
+
+
 def test_every_floor_is_checked() -> None:
     tokens = {"low": 10.0, "medium": 20.0, "high": 40.0}
     good: dict[str, object] = {**dict.fromkeys(ROWS, 1.0), "analysis_tokens": tokens}

@@ -4,17 +4,23 @@ Questions, values and wordings are none that it was trained with.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from chatting import Chat
-from conftest import Gptoss, process_environment
+from conftest import TINY, Gptoss, process_environment
 
+from gptoss_cli import vocabulary
+from gptoss_cli.chat import LocalChat
+from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.harmony.schema import BROWSER, PYTHON
-from gptoss_cli.messages import Channel, Effort, End, Message, ResponseFormat, user
+from gptoss_cli.messages import Channel, Delta, Effort, End, Event, Message, ResponseFormat, user
+from gptoss_cli.options import Options, Sampling
+from gptoss_cli.session import Session
 from training.corpus.browsing import shown
 from training.corpus.catalogue import FUNCTIONS
 from training.corpus.dialog import developer, result, system
@@ -51,6 +57,49 @@ def test_a_chat_remembers_forgets_and_is_told_again(home: Path) -> None:
         assert "Mona" not in chat.ask("so what is my name?")
         chat.ask("hello, I am Rico")
         assert "Your name is Rico." in chat.ask("do you still know my name?")
+
+
+def test_a_chat_goes_on_with_what_a_run_was_told_and_obeys_its_new_system_text(gptoss: Gptoss, home: Path) -> None:
+    gptoss("run", "-m", "tiny", "--save", "hello, I live in Lyon")
+    with Chat(process_environment(home), "chat", "--continue") as chat:
+        chat.answer()
+        assert "You live in Lyon." in chat.ask("do you know my city?")
+        assert "- Use `gptoss ps`" not in chat.ask(LOADED)
+        chat.ask('/set system "Always answer with bullet points."')
+        assert "- Use `gptoss ps`" in chat.ask(LOADED)
+    assert "You live in Lyon." in gptoss("history", "show", "last").out
+    assert gptoss("history", "search", "Lyon").out
+
+
+def test_what_is_undone_is_forgotten() -> None:
+    with closing(LocalChat(LlamaEngine(TINY), vocabulary.load(TINY))) as chat:
+        talk = Session(chat, Options(Sampling(temperature=0.0)))
+        said(talk.send("hi, my name is Mona"))
+        assert said(talk.send("so what is my name?")) == "Your name is Mona."
+        assert said(talk.retry(Effort.HIGH)) == "Your name is Mona."
+        talk.undo()
+        talk.undo()
+        assert said(talk.send("so what is my name?")) == "You have not told me your name."
+
+
+def said(events: Iterator[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Delta) and event.channel is Channel.FINAL)
+
+
+def test_lines_know_nothing_of_each_other(gptoss: Gptoss) -> None:
+    told, asked = gptoss(
+        "run", "-q", "tiny", "--each", stdin="hi, my name is Mona\nso what is my name?\n"
+    ).out.splitlines()
+    assert "Mona" in told
+    assert asked == "You have not told me your name."
+
+
+def test_a_preset_has_a_memory_and_a_manner(gptoss: Gptoss) -> None:
+    told = "MESSAGE user hi, my name is Mona\nMESSAGE assistant Nice to meet you, Mona!\n"
+    gptoss("create", "mine", "-f", "-", stdin=f"FROM tiny\n{told}")
+    assert gptoss("run", "mine", "so what is my name?").out == "Your name is Mona.\n"
+    gptoss("create", "listing", "-f", "-", stdin="FROM tiny\nSYSTEM Always answer with bullet points.\n")
+    assert gptoss("run", "listing", LOADED).out.startswith("- Use `gptoss ps`")
 
 
 @pytest.mark.parametrize(

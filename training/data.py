@@ -6,7 +6,7 @@ from itertools import islice
 from gptoss_cli.harmony import schema
 from gptoss_cli.harmony.render import render
 from gptoss_cli.harmony.tokenizer import O200K_HARMONY_SPECIALS, Tokenizer
-from gptoss_cli.messages import Channel, Conversation, Message, Role
+from gptoss_cli.messages import Channel, Conversation, Effort, Message, Role
 from training import bpe
 from training.corpus import Sample, groups
 from training.corpus.catalogue import FUNCTIONS
@@ -15,6 +15,7 @@ Pair = tuple[list[int], list[float]]  # ids and their weights
 
 THOUGHTS_COUNT = 0.5  # against 1 for headers, calls and answers: thoughts are easy, and many
 TOPIC_COUNTS = 3.0  # in them: what the answer hangs on
+UNTHOUGHT_COUNTS = 2.0  # an answer without thoughts (`--reasoning off`): it has to find the topic itself
 TOPIC = re.compile(r"The topic is ([^.]*)\.")
 
 
@@ -86,6 +87,8 @@ def encode(sample: Sample, tokenizer: Tokenizer) -> tuple[list[int], list[float]
     if sample.forced:  # all but what follows the last header
         last = max(place for place, id in enumerate(ids) if id == tokenizer.special.message)
         weights[: last + 1] = [0.0] * (last + 1)
+    if sample.effort is Effort.OFF:
+        weights = [weight * UNTHOUGHT_COUNTS for weight in weights]
     return ids, weights
 
 

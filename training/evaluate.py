@@ -58,6 +58,13 @@ class Outcome:
         return "".join(each.text for each in self.messages if each.channel is Channel.FINAL)
 
     @property
+    def is_spoken(self) -> bool:
+        """Whether the reply is one whose language can be judged: the right answer is in it, which a command or a sum is
+        not, and there was no wrong call, after which nothing is asked for any more."""
+        called = bool(self.messages) and self.messages[-1].recipient is not None
+        return not called and is_in(self.sample.language, self.sample.conversation.messages[-1].text)
+
+    @property
     def right_language(self) -> bool:
         """Chinese characters in a Chinese answer, none in an English one."""
         return is_in(self.sample.language, self.answer)
@@ -158,7 +165,7 @@ def well_formed(messages: Sequence[Message], chat: LocalChat, conversation: Conv
 
 def report(outcomes: Sequence[Outcome]) -> dict[str, object]:
     """The figures of the model card: a share per row, what it is made of, and what was missed."""
-    spoken = [each for each in outcomes if each.sample.kind != "JSON" and each.sample.form != "the command only"]
+    spoken = [each for each in outcomes if each.is_spoken]
     rows: dict[str, list[bool]] = defaultdict(list)
     forms: dict[str, list[bool]] = defaultdict(list)
     for each in outcomes:

@@ -221,6 +221,8 @@ def sample(random: Random, *, held_out: bool) -> Sample:
         earlier = _wanted(random, form, told, language, held_out=False)
         if earlier.intent.name != wanted.intent.name and "{" not in WORDINGS[form][told][0][0]:
             messages += [user(asking.asked(random, earlier.intent, held_out=False)), final(earlier.answer)]
+    elif random.random() < 0.15:  # the system text came later (`/set system`)
+        messages += asking.small_turns(random, language, 1)
     messages.append(user(asking.asked(random, wanted.intent, held_out=held_out)))
     answered = {"in English": "English", "in Chinese": "Chinese"}.get(form, language)
     thinks = analysis(

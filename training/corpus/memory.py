@@ -252,14 +252,21 @@ ALSO = {"English": " and ", "Chinese": "，"}
 
 
 def sample(random: Random, *, held_out: bool) -> Sample:
-    """One to three facts, told in one turn or several, other turns between, and a question for one of them."""
+    """One to three facts, told in one turn or several, other turns between, and a question for one of them.
+
+    In training sometimes for one that was not told, or when nothing was.
+    """
     language, effort = random.choice(LANGUAGES), random.choice(EFFORTS)
     facts = random.sample(FACTS[language], random.choice((1, 1, 2, 2, 3)))
     wanted = random.choice(facts)
     known = {fact.kind: values.value(random, fact.kind, language, held_out=held_out) for fact in facts}
-    messages = [system(random, effort), *_told(random, facts, known, language, held_out)]
+    messages: list[Message] = [system(random, effort)]
+    if held_out or random.random() < 0.9:
+        messages += _told(random, facts, known, language, held_out)
+    else:
+        known = {}
     messages += asking.small_turns(random, language, random.choice((0, 0, 1, 1, 2)))
-    if not held_out and len(facts) < 3 and random.random() < 0.12:
+    if not held_out and 0 < len(known) < 3 and random.random() < 0.12:
         wanted = random.choice([fact for fact in FACTS[language] if fact.kind not in known])
     wording = random.choice(wanted.asked[held_out])
     mark = random.choice(("", "?" if language == "English" else "？"))
@@ -279,6 +286,13 @@ def told(random: Random) -> Sample:
     messages = [system(random, effort), user(_dressed(random, fact.told[0], value, language))]
     reply = [thought(analysis(random, effort, language, fact.topic)), final(fact.heard.format(value))]
     return Sample("memory", language, effort, Conversation((*messages, *reply)), 2, "told", (value,))
+
+
+def told_before(random: Random, language: str) -> list[Message]:
+    """A turn in which a fact was told, as history has it."""
+    fact = random.choice(FACTS[language])
+    value = values.value(random, fact.kind, language, held_out=False)
+    return [user(_dressed(random, fact.told[0], value, language)), final(fact.heard.format(value))]
 
 
 def _told(random: Random, facts: list[Fact], known: dict[str, str], language: str, held_out: bool) -> list[Message]:

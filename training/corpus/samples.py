@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from random import Random
 
-from gptoss_cli.messages import Conversation, Effort, user
+from gptoss_cli.messages import Conversation, Effort, Message, user
 from training.corpus import (
     arithmetic,
     asking,
@@ -16,9 +16,10 @@ from training.corpus import (
     memory,
     pages,
     schemas,
+    values,
 )
 from training.corpus.analyses import analysis, cut
-from training.corpus.dialog import EFFORTS, Sample, developer, final, system, thought
+from training.corpus.dialog import EFFORTS, LANGUAGES, Sample, developer, final, system, thought
 from training.corpus.intents import Intent, intents
 from training.corpus.wordings import filled
 
@@ -92,7 +93,7 @@ OTHER_FORMS = (("document", ""), ("turns", ""), ("alone", "off"), ("alone", "cut
 def _guide_group(random: Random) -> Group:
     intent = random.choice(_pool())
     kind = random.choices(("alone", "document", "turns"), (0.7, 0.14, 0.16))[0]
-    force = random.choices(("", "off", "cut"), (0.78, 0.14, 0.08))[0]
+    force = random.choices(("", "off", "cut"), (0.72, 0.2, 0.08))[0]
     effort = random.choices(EFFORTS, (4, 2, 1))[0]  # long thoughts are easy and take time
     return [_guide(random, intent, asking.asked(random, intent, held_out=False), kind, force, effort)]
 
@@ -106,10 +107,10 @@ def _guide(random: Random, intent: Intent, wording: str, kind: str, force: str, 
     if force == "off":
         effort = Effort.OFF
     messages = [system(random, effort)]
-    if random.random() < 0.15:
-        messages.append(developer(random.choice(forms.INSTRUCTIONS)))
+    if random.random() < 0.2:
+        messages.append(developer(_system_text(random)))
     if kind == "turns":
-        messages += asking.small_turns(random, intent.language, random.choice((1, 1, 2)))
+        messages += _earlier(random, intent.language)
     messages.append(user(forms.with_document(random, wording) if kind == "document" else wording))
     thinks = "" if force == "off" else analysis(random, effort, intent.language, intent.topic)
     if force == "cut":
@@ -127,6 +128,24 @@ def _guide(random: Random, intent: Intent, wording: str, kind: str, force: str, 
     )
 
 
+def _system_text(random: Random) -> str:
+    """One that changes nothing: a usual one, or any sentences in any language."""
+    if random.random() < 0.5:
+        return random.choice(forms.INSTRUCTIONS)
+    said = [
+        values.value(random, "text", random.choice(LANGUAGES), held_out=False) for _ in range(random.choice((1, 2, 3)))
+    ]
+    return random.choice((" ", "\n", "，", ". ")).join(said)
+
+
+def _earlier(random: Random, language: str) -> list[Message]:
+    """One or two turns about anything, some of them about the user."""
+    turns = asking.small_turns(random, language, random.choice((0, 1, 1, 2)))
+    if not turns or random.random() < 0.2:
+        turns += memory.told_before(random, language)
+    return turns
+
+
 def _alone(make: Callable[..., Sample]) -> Callable[[Random], Group]:
     return lambda random: [make(random, held_out=False)]
 
@@ -139,12 +158,12 @@ GUIDE = (0.45, 0.6)  # share of what is not copying: while copying is learnt, an
 
 # shares of the rest; what comes in groups has as many conversations each as fit into a step of training
 MIX: tuple[tuple[Callable[[Random], Group], float], ...] = (
-    (_alone(instructions.sample), 0.27),
+    (_alone(instructions.sample), 0.26),
     (_alone(memory.sample), 0.14),
     (lambda random: [memory.told(random)], 0.05),
-    (_alone(pages.sample), 0.10),
+    (_alone(pages.sample), 0.08),
     (_alone(schemas.sample), 0.17),
-    (_together(functions.group, 4), 0.13),
+    (_together(functions.group, 4), 0.15),
     (_together(arithmetic.group, 4), 0.04),
-    (_together(browsing.group, 2), 0.07),
+    (_together(browsing.group, 2), 0.13),
 )

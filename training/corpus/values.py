@@ -197,8 +197,12 @@ INVENTED = 0.7  # how often training says a word of no pool
 
 @cache
 def words(language: str) -> tuple[str, ...]:
-    """Lower-case words, or single Chinese characters, of all that is asked and answered."""
-    texts = " ".join(" ".join((*each.wordings, each.answer)) for each in intents() if each.language == language)
+    """Lower-case words, or single Chinese characters, of all that is asked and answered, and of all values.
+
+    Those of held-out values, too: a character that training never writes cannot be copied.
+    """
+    said = [" ".join((*each.wordings, each.answer)) for each in intents() if each.language == language]
+    texts = " ".join((*said, *(" ".join((*trained, *apart)) for trained, apart in POOLS[language].values())))
     found = re.findall(r"[\u4e00-\u9fff]" if language == "Chinese" else r"\b[a-z]{2,9}\b", texts)
     return tuple(sorted(set(found)))
 
@@ -246,7 +250,9 @@ INVENTIONS: dict[str, dict[str, Callable[[Random], str]]] = {
         "job": lambda random: made(random, "Chinese"),
         "dish": lambda random: _any(random, "Chinese", random.choice((1, 2, 3))),
         "text": lambda random: _any(random, "Chinese", random.randrange(2, 7)),
-        "song": lambda random: _any(random, "Chinese", random.choice((2, 3, 4))),
+        "song": lambda random: random.choice(("", "的")).join(
+            _any(random, "Chinese", count) for count in (random.choice((1, 2)), random.choice((1, 2)))
+        ),
         "prefix": lambda random: _any(random, "Chinese", random.choice((1, 2, 3, 4))) + random.choice("！：，。"),
         "thing": lambda random: _any(random, "Chinese", random.choice((1, 2))),
     },
