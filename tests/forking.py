@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-LIMIT_S = 120  # a process that takes longer is ended by SIGALRM: exit code -14
+LIMIT_S = 300  # a process that takes longer is ended by SIGALRM: exit code -14
 
 
 class Forker:

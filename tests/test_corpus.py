@@ -239,11 +239,32 @@ def test_training_invents_values_of_every_kind_and_none_that_is_held_out(languag
         assert len(drawn - set(trained)) > 200, kind
 
 
-def test_no_value_has_a_character_that_training_never_writes() -> None:
-    """In no order, but each of them: what was never written is not copied either."""
-    written = set(values.words("Chinese"))
-    held_out_ones = "".join("".join(apart) for _, apart in values.POOLS["Chinese"].values())
-    assert {each for each in held_out_ones if "\u4e00" <= each <= "\u9fff"} <= written
+def test_no_held_out_value_has_a_character_that_training_never_writes() -> None:
+    """What was never written is not copied either."""
+    random = Random(SEED)
+    written = {letter for _ in range(8000) for letter in values.made(random, "Chinese")}
+    apart = {letter for _, held_out_ones in values.POOLS["Chinese"].values() for letter in "".join(held_out_ones)}
+    assert {letter for letter in apart if "\u4e00" <= letter <= "\u9fff"} <= written
+
+
+def test_what_was_never_told_is_asked_for_too() -> None:
+    random = Random(SEED)
+    asked = [memory.sample(random, held_out=False) for _ in range(500)]
+    alone = [each for each in asked if each.reply_from == 2]
+    assert len(alone) >= 10
+    assert not any(each.needs for each in alone)
+
+
+def test_questions_to_the_guide_come_after_facts_about_the_user() -> None:
+    heard = {fact.heard.partition("{}")[0] for facts in memory.FACTS.values() for fact in facts} - {""}
+    earlier = [
+        message.text
+        for each in sampled(1500)
+        if each.kind == "guide" and each.form == "turns"
+        for message in each.conversation.messages[1 : each.reply_from]
+        if message.channel is Channel.FINAL
+    ]
+    assert sum(text.startswith(tuple(heard)) for text in earlier) >= 10
 
 
 def test_what_inference_forces_is_no_lesson(tiny_tokenizer: Tokenizer) -> None:

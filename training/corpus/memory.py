@@ -257,16 +257,13 @@ def sample(random: Random, *, held_out: bool) -> Sample:
     In training sometimes for one that was not told, or when nothing was.
     """
     language, effort = random.choice(LANGUAGES), random.choice(EFFORTS)
-    facts = random.sample(FACTS[language], random.choice((1, 1, 2, 2, 3)))
-    wanted = random.choice(facts)
+    nothing = not held_out and random.random() < 0.1
+    facts = random.sample(FACTS[language], 0 if nothing else random.choice((1, 1, 2, 2, 3)))
+    wanted = random.choice(facts or FACTS[language])
     known = {fact.kind: values.value(random, fact.kind, language, held_out=held_out) for fact in facts}
-    messages: list[Message] = [system(random, effort)]
-    if held_out or random.random() < 0.9:
-        messages += _told(random, facts, known, language, held_out)
-    else:
-        known = {}
+    messages = [system(random, effort), *_told(random, facts, known, language, held_out)]
     messages += asking.small_turns(random, language, random.choice((0, 0, 1, 1, 2)))
-    if not held_out and 0 < len(known) < 3 and random.random() < 0.12:
+    if not held_out and 0 < len(facts) < 3 and random.random() < 0.12:
         wanted = random.choice([fact for fact in FACTS[language] if fact.kind not in known])
     wording = random.choice(wanted.asked[held_out])
     mark = random.choice(("", "?" if language == "English" else "？"))
@@ -281,18 +278,23 @@ def sample(random: Random, *, held_out: bool) -> Sample:
 def told(random: Random) -> Sample:
     """The turn in which a fact is told."""
     language, effort = random.choice(LANGUAGES), random.choice(EFFORTS)
-    fact = random.choice(FACTS[language])
-    value = values.value(random, fact.kind, language, held_out=False)
-    messages = [system(random, effort), user(_dressed(random, fact.told[0], value, language))]
+    fact, value, said = _one_told(random, language)
     reply = [thought(analysis(random, effort, language, fact.topic)), final(fact.heard.format(value))]
-    return Sample("memory", language, effort, Conversation((*messages, *reply)), 2, "told", (value,))
+    conversation = Conversation((system(random, effort), said, *reply))
+    return Sample("memory", language, effort, conversation, 2, "told", (value,))
 
 
 def told_before(random: Random, language: str) -> list[Message]:
-    """A turn in which a fact was told, as history has it."""
+    """The same turn as history has it, without thoughts."""
+    fact, value, said = _one_told(random, language)
+    return [said, final(fact.heard.format(value))]
+
+
+def _one_told(random: Random, language: str) -> tuple[Fact, str, Message]:
+    """A fact, its value, and the message in which training tells it."""
     fact = random.choice(FACTS[language])
     value = values.value(random, fact.kind, language, held_out=False)
-    return [user(_dressed(random, fact.told[0], value, language)), final(fact.heard.format(value))]
+    return fact, value, user(_dressed(random, fact.told[0], value, language))
 
 
 def _told(random: Random, facts: list[Fact], known: dict[str, str], language: str, held_out: bool) -> list[Message]:

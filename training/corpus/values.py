@@ -197,12 +197,14 @@ INVENTED = 0.7  # how often training says a word of no pool
 
 @cache
 def words(language: str) -> tuple[str, ...]:
-    """Lower-case words, or single Chinese characters, of all that is asked and answered, and of all values.
+    """Lower-case words of all that is asked and answered; single Chinese characters of that and of all values.
 
-    Those of held-out values, too: a character that training never writes cannot be copied.
+    Characters of held-out values, too: one that training never writes cannot be copied.
     """
     said = [" ".join((*each.wordings, each.answer)) for each in intents() if each.language == language]
-    texts = " ".join((*said, *(" ".join((*trained, *apart)) for trained, apart in POOLS[language].values())))
+    if language == "Chinese":
+        said += [" ".join((*trained, *apart)) for trained, apart in POOLS[language].values()]
+    texts = " ".join(said)
     found = re.findall(r"[\u4e00-\u9fff]" if language == "Chinese" else r"\b[a-z]{2,9}\b", texts)
     return tuple(sorted(set(found)))
 
