@@ -1,6 +1,9 @@
 """`gptoss history`, `run --save` and `run -c` as processes."""
 
 import json
+import shutil
+import subprocess
+import sys
 from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +13,7 @@ from conftest import Gptoss, process_environment
 from on_terminal import on_terminal
 
 from gptoss_cli.history import History
+from gptoss_cli.library.model import tiny
 from gptoss_cli.messages import Channel, End, Message, Role, answer, user
 
 NASTY = (
@@ -236,6 +240,16 @@ def test_a_script_begins_a_chat_and_goes_on_with_it(gptoss: Gptoss) -> None:
     assert third.out
     said = [each["content"] for each in json.loads(gptoss("history", "show", "last", "--json").out)["messages"]]
     assert {"hello", "thanks", "goodbye", third.out.rstrip("\n")} <= set(said)
+
+
+def test_a_chat_with_a_file_goes_on_from_another_folder(gptoss: Gptoss, home: Path, tmp_path: Path) -> None:
+    shutil.copy(tiny().weights, tmp_path / "mine.gguf")
+    first = json.loads(gptoss("run", "--save", "--json", "-m", "./mine.gguf", "hello").out)
+    other = tmp_path / "other"
+    other.mkdir()
+    command = [sys.executable, "-m", "gptoss_cli", "run", "-c", "--json", "thanks"]
+    done = subprocess.run(command, cwd=other, env=process_environment(home), stdout=subprocess.PIPE, check=True)
+    assert json.loads(done.stdout)["session"] == first["session"]
 
 
 def test_there_is_nothing_to_continue_yet(gptoss: Gptoss) -> None:

@@ -162,7 +162,7 @@ def run(
             messages=chosen.messages,
             date=saving.date,
             turns=saving.turns,
-            recorder=saving.begin(chosen.name, instructions, settings.options, screen),
+            recorder=saving.begin(chosen.reference, instructions, settings.options, screen),
         )
         view = form.viewer(screen, started)
         try:

@@ -38,6 +38,12 @@ class Model:
     adapters: tuple[Path, ...] = ()
 
     @property
+    def reference(self) -> str:
+        """What finds the model again, from any folder: its name; the path of a file that has none."""
+        is_file = self.modelfile is None and Path(self.base).is_absolute()
+        return self.base if is_file else self.name
+
+    @property
     def settings(self) -> dict[str, object]:
         """What its preset sets: options, and how it is loaded."""
         loading = {"gpu_layers": None if self.gpu_layers == -1 else self.gpu_layers, "threads": self.threads}

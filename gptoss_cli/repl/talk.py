@@ -168,15 +168,15 @@ class Talk:
             recorder=recorder,
         )
         self.saved = saved if self.saves else None
-        if self.saves and saved.model != self._model_reference():
+        if self.saves and saved.model != self.model.reference:
             try:
-                self.history.change(saved.id, model=self._model_reference())
+                self.history.change(saved.id, model=self.model.reference)
             except GptossError as error:
                 self._not_saved(error)
 
     def _model_of(self, saved: Saved) -> Model | None:
         """The model to load for it; None: the one that is loaded."""
-        if saved.model == self._model_reference():
+        if saved.model == self.model.reference:
             return None
         try:
             return self.library.find(saved.model)
@@ -297,7 +297,7 @@ class Talk:
                 self._remember()
             return
         try:
-            self.saved = self.history.begin(self._model_reference(), self._settings())
+            self.saved = self.history.begin(self.model.reference, self._settings())
             self.session.record = Record(Journal(self.history, self.saved.id))
         except GptossError as error:
             self._not_saved(error)
@@ -310,11 +310,6 @@ class Talk:
         if self.unsaved != str(error):
             self.screen.say(translated("this chat is not saved: {error}", error=error))
         self.unsaved = str(error)
-
-    def _model_reference(self) -> str:
-        """What finds the model again, from any folder."""
-        is_file = self.model.modelfile is None and Path(self.model.base).is_absolute()
-        return self.model.base if is_file else self.model.name
 
     def _remember(self) -> None:
         if saved := self.current():
