@@ -11,7 +11,7 @@ from gptoss_cli.chat import tool_names
 from gptoss_cli.harmony.parser import Parser
 from gptoss_cli.harmony.render import force_final, no_thinking, render
 from gptoss_cli.harmony.tokenizer import Tokenizer
-from gptoss_cli.messages import Channel, Conversation, Effort, Message, Role
+from gptoss_cli.messages import Channel, Conversation, DeveloperContent, Effort, Message, Role
 from training.corpus import (
     Intent,
     Sample,
@@ -24,6 +24,7 @@ from training.corpus import (
     intents,
     memory,
     pages,
+    presets,
     values,
 )
 from training.corpus.samples import copying_share
@@ -265,6 +266,18 @@ def test_questions_to_the_guide_come_after_facts_about_the_user() -> None:
         if message.channel is Channel.FINAL
     ]
     assert sum(text.startswith(tuple(heard)) for text in earlier) >= 10
+
+
+def test_the_system_texts_of_the_presets_are_known_and_what_they_ask_of_the_language_is_done() -> None:
+    in_chinese = presets.text(presets.IN_CHINESE)
+    languages: dict[str, set[str]] = {}
+    for each in sampled(4000):
+        for message in each.conversation.messages:
+            if isinstance(message.content[0], DeveloperContent) and message.content[0].instructions:
+                languages.setdefault(message.content[0].instructions, set()).add(each.language)
+    assert languages[in_chinese] == {"Chinese"}
+    for language in LANGUAGES:
+        assert all(language in languages[text] for text in presets.changing_nothing(language))
 
 
 def test_what_inference_forces_is_no_lesson(tiny_tokenizer: Tokenizer) -> None:

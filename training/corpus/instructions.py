@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 
 from gptoss_cli.messages import Conversation, user
-from training.corpus import asking, values
+from training.corpus import asking, presets, values
 from training.corpus.analyses import analysis
 from training.corpus.dialog import EFFORTS, LANGUAGES, Sample, developer, final, system, thought
 from training.corpus.intents import Intent
@@ -182,7 +182,8 @@ WORDINGS: dict[str, dict[str, Wordings]] = {
         ),
     },
 }
-SHARES = (1, 1, 2, 2, 1, 1)  # in training, in the order above; what has to be copied takes longest
+SHARES = (1, 1, 3, 2, 1, 1)  # in training, in the order above; what has to be copied takes longest
+PRESET = 0.2  # of what asks for Chinese
 PERSONA_INTENTS = ("greeting", "who_are_you")
 PERSONA_SAYS = {"English": "I am {0}, a {1}. How can I help you?", "Chinese": "我是{0}，一位{1}。有什麼可以幫你的？"}
 MORE = {"English": "Ask me for more.", "Chinese": "還可以再問我。"}
@@ -264,6 +265,8 @@ def _wanted(random: Random, form: str, told: str, language: str, held_out: bool)
         case _:
             intent = random.choice(pool)
             answered = "English" if form == "in English" else "Chinese"
+            if answered == "Chinese" and not held_out and random.random() < PRESET:
+                wording = presets.text(presets.IN_CHINESE)
             other = asking.named(intent.name, answered)
             return _Asked(form, wording, intent, other.answer, partial(is_in, answered))
 

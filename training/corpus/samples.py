@@ -15,6 +15,7 @@ from training.corpus import (
     instructions,
     memory,
     pages,
+    presets,
     schemas,
     values,
 )
@@ -108,7 +109,7 @@ def _guide(random: Random, intent: Intent, wording: str, kind: str, force: str, 
         effort = Effort.OFF
     messages = [system(random, effort)]
     if random.random() < 0.2:
-        messages.append(developer(_system_text(random)))
+        messages.append(developer(_system_text(random, intent.language)))
     if kind == "turns":
         messages += _earlier(random, intent.language)
     messages.append(user(forms.with_document(random, wording) if kind == "document" else wording))
@@ -128,10 +129,13 @@ def _guide(random: Random, intent: Intent, wording: str, kind: str, force: str, 
     )
 
 
-def _system_text(random: Random) -> str:
-    """One that changes nothing: a usual one, or any sentences in any language."""
-    if random.random() < 0.5:
+def _system_text(random: Random, language: str) -> str:
+    """One that changes nothing: a usual one, one of the package's presets, or any sentences in any language."""
+    kind = random.random()
+    if kind < 0.4:
         return random.choice(forms.INSTRUCTIONS)
+    if kind < 0.6:
+        return random.choice(presets.changing_nothing(language))
     said = [
         values.value(random, "text", random.choice(LANGUAGES), held_out=False) for _ in range(random.choice((1, 2, 3)))
     ]

@@ -78,7 +78,7 @@ YES = {"English": {True: "yes", False: "no"}, "Chinese": {True: "æ˜¯", False: "å
 def sample(random: Random, *, held_out: bool) -> Sample:
     """A schema of two to four fields, a text with their values in any order, and the object."""
     language, effort = random.choice(LANGUAGES), random.choice(EFFORTS)
-    fields = random.sample(FIELDS, random.choice((2, 2, 3, 3, 4)))
+    fields = random.sample(FIELDS, random.choice((2, 3, 3, 4, 4)))
     filled = {field.name: field.drawn(random, language, held_out) for field in fields}
     said = [field.said[language].format(_said(filled[field.name], language)) for field in fields]
     if random.random() < 0.5:
