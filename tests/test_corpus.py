@@ -291,6 +291,21 @@ def test_what_inference_forces_is_no_lesson(tiny_tokenizer: Tokenizer) -> None:
         assert all(weights[start:])
 
 
+def test_topic_form_and_language_count_more_than_the_rest_of_a_thought(tiny_tokenizer: Tokenizer) -> None:
+    asked = [instructions.sample(Random(seed), held_out=False) for seed in range(60)]
+    formed = next(each for each in asked if each.form == "bullet points")
+    abroad = next(each for each in asked if each.form == "in English" and "Chinese. The" in thought_of(each))
+    for sample, said in (formed, " The form is bullet points"), (abroad, " The answer is to be in English"):
+        ids, weights = encode(sample, tiny_tokenizer)
+        counting = [id for id, weight in zip(ids, weights, strict=True) if weight > 1]
+        assert said in b"".join(map(tiny_tokenizer.piece, counting)).decode()
+        assert "The user writes" not in b"".join(map(tiny_tokenizer.piece, counting)).decode()
+
+
+def thought_of(sample: Sample) -> str:
+    return sample.conversation.messages[sample.reply_from].text
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_analyses_are_longer_at_a_higher_level(language: str) -> None:
     words: dict[Effort, list[int]] = {}
@@ -307,7 +322,7 @@ def test_analyses_are_longer_at_a_higher_level(language: str) -> None:
 
 
 def test_every_kind_of_conversation_is_there_in_both_languages() -> None:
-    some = sampled(3000)
+    some = sampled(4000)
     counts = Counter((each.kind, each.language) for each in some)
     kinds = ("guide", "instructions", "memory", "functions", "python", "browser", "JSON", "Markdown", "copying")
     assert all(counts[kind, language] >= 30 for kind in kinds for language in LANGUAGES)

@@ -14,9 +14,9 @@ from training.corpus.catalogue import FUNCTIONS
 Pair = tuple[list[int], list[float]]  # ids and their weights
 
 THOUGHTS_COUNT = 0.5  # against 1 for headers, calls and answers: thoughts are easy, and many
-TOPIC_COUNTS = 3.0  # in them: what the answer hangs on
+DECISION_COUNTS = 3.0  # in them: topic, form, language, which the answer hangs on
 UNTHOUGHT_COUNTS = 2.0  # an answer without thoughts (`--reasoning off`): it has to find the topic itself
-TOPIC = re.compile(r"The topic is ([^.]*)\.")
+DECISION = re.compile(r"(?<=The topic is )[^.,]*(?=\.)| The form is [^.]*| The answer is to be in \w+")
 
 
 def vocabulary(size: int, seed: int) -> list[bytes]:
@@ -108,11 +108,16 @@ def _weighed(message: Message, tokenizer: Tokenizer) -> tuple[list[int], list[fl
 
 def _of_thought(text: str, ids: list[int], tokenizer: Tokenizer) -> list[float]:
     """The weight of each id of a thought."""
-    found = TOPIC.search(text)
-    begin, end = (len(text[:place].encode()) for place in found.span(1)) if found else (0, 0)
+    spans = [(_bytes(text, found.start()), _bytes(text, found.end())) for found in DECISION.finditer(text)]
     weights, place = [], 0
     for id in ids:
         after = place + len(tokenizer.piece(id))
-        weights.append(TOPIC_COUNTS if begin < after and place < end else THOUGHTS_COUNT)
+        decides = any(begin < after and place < end for begin, end in spans)
+        weights.append(DECISION_COUNTS if decides else THOUGHTS_COUNT)
         place = after
     return weights
+
+
+def _bytes(text: str, place: int) -> int:
+    """How many bytes come before the character at `place`."""
+    return len(text[:place].encode())

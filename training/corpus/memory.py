@@ -257,7 +257,7 @@ def sample(random: Random, *, held_out: bool) -> Sample:
     In training sometimes for one that was not told, or when nothing was.
     """
     language, effort = random.choice(LANGUAGES), random.choice(EFFORTS)
-    nothing = not held_out and random.random() < 0.1
+    nothing = not held_out and random.random() < 0.25
     facts = random.sample(FACTS[language], 0 if nothing else random.choice((1, 1, 2, 2, 3)))
     wanted = random.choice(facts or FACTS[language])
     known = {fact.kind: values.value(random, fact.kind, language, held_out=held_out) for fact in facts}
@@ -270,16 +270,20 @@ def sample(random: Random, *, held_out: bool) -> Sample:
     messages.append(user(wording + mark if held_out else forms.dressed(random, wording, language)))
     remembered = known.get(wanted.kind)
     says = wanted.known.format(remembered) if remembered else wanted.unknown
-    reply = [thought(analysis(random, effort, language, wanted.topic)), final(says)]
+    topic = wanted.topic if remembered else f"{wanted.topic} which was never told"
+    reply = [thought(analysis(random, effort, language, topic)), final(says)]
     needs = (remembered,) if remembered else ()
     return Sample("memory", language, effort, Conversation((*messages, *reply)), len(messages), wanted.kind, needs)
 
 
 def told(random: Random) -> Sample:
-    """The turn in which a fact is told."""
+    """The turn in which a fact is told, and not asked for: the thought says which."""
     language, effort = random.choice(LANGUAGES), random.choice(EFFORTS)
     fact, value, said = _one_told(random, language)
-    reply = [thought(analysis(random, effort, language, fact.topic)), final(fact.heard.format(value))]
+    reply = [
+        thought(analysis(random, effort, language, f"{fact.topic} which is told now")),
+        final(fact.heard.format(value)),
+    ]
     conversation = Conversation((system(random, effort), said, *reply))
     return Sample("memory", language, effort, conversation, 2, "told", (value,))
 

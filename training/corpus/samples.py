@@ -132,9 +132,9 @@ def _guide(random: Random, intent: Intent, wording: str, kind: str, force: str, 
 def _system_text(random: Random, language: str) -> str:
     """One that changes nothing: a usual one, one of the package's presets, or any sentences in any language."""
     kind = random.random()
-    if kind < 0.4:
-        return random.choice(forms.INSTRUCTIONS)
     if kind < 0.6:
+        return random.choice(forms.INSTRUCTIONS)
+    if kind < 0.8:
         return random.choice(presets.changing_nothing(language))
     said = [
         values.value(random, "text", random.choice(LANGUAGES), held_out=False) for _ in range(random.choice((1, 2, 3)))
@@ -162,12 +162,12 @@ GUIDE = (0.45, 0.6)  # share of what is not copying: while copying is learnt, an
 
 # shares of the rest; what comes in groups has as many conversations each as fit into a step of training
 MIX: tuple[tuple[Callable[[Random], Group], float], ...] = (
-    (_alone(instructions.sample), 0.26),
-    (_alone(memory.sample), 0.14),
+    (_alone(instructions.sample), 0.46),
+    (_alone(memory.sample), 0.12),
     (lambda random: [memory.told(random)], 0.05),
     (_alone(pages.sample), 0.08),
     (_alone(schemas.sample), 0.17),
-    (_together(functions.group, 4), 0.15),
+    (_together(functions.group, 4), 0.12),
     (_together(arithmetic.group, 4), 0.04),
     (_together(browsing.group, 2), 0.13),
 )
