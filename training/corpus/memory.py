@@ -257,7 +257,7 @@ def sample(random: Random, *, held_out: bool) -> Sample:
     In training sometimes for one that was not told, or when nothing was.
     """
     language, effort = random.choice(LANGUAGES), random.choice(EFFORTS)
-    nothing = not held_out and random.random() < 0.25
+    nothing = not held_out and random.random() < 0.15
     facts = random.sample(FACTS[language], 0 if nothing else random.choice((1, 1, 2, 2, 3)))
     wanted = random.choice(facts or FACTS[language])
     known = {fact.kind: values.value(random, fact.kind, language, held_out=held_out) for fact in facts}
@@ -270,8 +270,7 @@ def sample(random: Random, *, held_out: bool) -> Sample:
     messages.append(user(wording + mark if held_out else forms.dressed(random, wording, language)))
     remembered = known.get(wanted.kind)
     says = wanted.known.format(remembered) if remembered else wanted.unknown
-    topic = wanted.topic if remembered else f"{wanted.topic} which was never told"
-    reply = [thought(analysis(random, effort, language, topic)), final(says)]
+    reply = [thought(analysis(random, effort, language, wanted.topic)), final(says)]
     needs = (remembered,) if remembered else ()
     return Sample("memory", language, effort, Conversation((*messages, *reply)), len(messages), wanted.kind, needs)
 

@@ -162,8 +162,8 @@ GUIDE = (0.45, 0.6)  # share of what is not copying: while copying is learnt, an
 
 # shares of the rest; what comes in groups has as many conversations each as fit into a step of training
 MIX: tuple[tuple[Callable[[Random], Group], float], ...] = (
-    (_alone(instructions.sample), 0.46),
-    (_alone(memory.sample), 0.12),
+    (_alone(instructions.sample), 0.38),
+    (_alone(memory.sample), 0.2),
     (lambda random: [memory.told(random)], 0.05),
     (_alone(pages.sample), 0.08),
     (_alone(schemas.sample), 0.17),
