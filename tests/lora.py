@@ -6,7 +6,7 @@ import numpy as np
 
 from training.gguf_writer import Tensor, TensorType, Value, write
 
-WIDTH, VOCABULARY, EXPERTS, RANK = 256, 2560, 8, 4  # of tiny
+WIDTH, VOCABULARY, EXPERTS, RANK = 256, 2816, 8, 4  # of tiny
 METADATA: dict[str, Value] = {
     "general.type": "adapter",
     "general.architecture": "gpt-oss",

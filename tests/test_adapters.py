@@ -18,14 +18,14 @@ MODEL = [Header.read(TINY)]
 def test_a_lora_for_the_built_in_model_is_usable(tmp_path: Path) -> None:
     check_usable(Header.read(write_lora(tmp_path / "a.gguf", 1.0)), MODEL)
     tensors = [
-        *pair("token_embd.weight", 2560, WIDTH),
+        *pair("token_embd.weight", 2816, WIDTH),
         matrix("blk.0.attn_norm.weight", WIDTH),  # left out by llama.cpp
     ]
     write(tmp_path / "b.gguf", METADATA, tensors)
     with pytest.raises(BadInput, match="is for another model"):  # A and B change places there
         check_usable(Header.read(tmp_path / "b.gguf"), MODEL)
     tensors = [
-        matrix("token_embd.weight.lora_a", 2560, 4),
+        matrix("token_embd.weight.lora_a", 2816, 4),
         matrix("token_embd.weight.lora_b", WIDTH, 4),
         matrix("blk.0.attn_norm.weight", WIDTH),
     ]

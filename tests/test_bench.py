@@ -42,7 +42,7 @@ def test_in_a_pipe_there_are_numbers_with_tabs_between(gptoss: Gptoss) -> None:
     result = gptoss("bench", "tiny", *SHORT, "-d", "0")
     assert re.fullmatch(r"0\t\d+\.\d\d\t\d+\.\d\d\t\t\d*\t\d*\t\d+\n", result.out)
     assert re.fullmatch(
-        r"gptoss: tiny: 5\.7 MB, 4 layers, on CPU, threads 1, loaded in [\d.]+ s, memory read at [\d.]+ .B/s\n",
+        r"gptoss: tiny: 5\.9 MB, 4 layers, on CPU, threads 1, loaded in [\d.]+ s, memory read at [\d.]+ .B/s\n",
         result.err,
     )
 

@@ -107,7 +107,7 @@ def test_any_number_is_a_token(gptoss: Gptoss) -> None:
 
 
 def test_a_model_replies_to_a_conversation_with_the_tools_it_offers(gptoss: Gptoss) -> None:
-    system = {"type": "system_content", "reasoning_effort": "Low", "channel_config": {"valid_channels": ["final"]}}
+    system = {"type": "system_content", "reasoning_effort": "Medium", "channel_config": {"valid_channels": ["final"]}}
     city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     weather = {"name": "get_weather", "description": "Gets the weather of a city.", "parameters": city}
     tools = {"functions": {"name": "functions", "tools": [weather]}}

@@ -74,11 +74,11 @@ def test_rm_says_what_it_frees(fetched: Path, gptoss: Gptoss) -> None:
 
 def test_on_a_terminal_rm_asks_with_the_size(fetched: Path, home: Path) -> None:
     here = process_environment(home)
-    code, seen = on_terminal(here, "rm", "gpt-oss:20b", answers=[("and free 5.8 MB?", "n\n")])
+    code, seen = on_terminal(here, "rm", "gpt-oss:20b", answers=[("and free 6.0 MB?", "n\n")])
     assert (code, fetched.exists()) == (0, True)
-    code, seen = on_terminal(here, "rm", "gpt-oss:20b", answers=[("and free 5.8 MB?", "y\n")])
+    code, seen = on_terminal(here, "rm", "gpt-oss:20b", answers=[("and free 6.0 MB?", "y\n")])
     assert (code, fetched.exists()) == (0, False)
-    assert "removed gpt-oss:20b, 5.8 MB freed" in seen
+    assert "removed gpt-oss:20b, 6.0 MB freed" in seen
 
 
 def test_weights_stay_with_a_name_that_was_not_given_up(fetched: Path, gptoss: Gptoss, home: Path) -> None:

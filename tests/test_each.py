@@ -39,7 +39,7 @@ def test_a_line_that_is_no_text_fails_alone(gptoss: Gptoss) -> None:
 
 def test_as_objects_they_have_the_same_keys(gptoss: Gptoss) -> None:
     lines = f"hi\n{'word ' * 200}\n\n你好\n"
-    result = gptoss("run", "-q", "tiny", "--each", "--jsonl", "--num-ctx", "128", stdin=lines)
+    result = gptoss("run", "-q", "tiny", "--each", "--jsonl", "--num-ctx", "160", stdin=lines)
     told = [json.loads(line) for line in result.out.splitlines()]
     assert result.code == 1
     assert [each["index"] for each in told] == [1, 2, 3, 4]

@@ -20,7 +20,7 @@ def having(ram_bytes: int, *gpus: Gpu) -> Callable[[], Machine]:
 
 def test_a_model_that_does_not_fit_is_refused_unless_forced() -> None:
     with pytest.raises(
-        DoesNotFit, match=r"tiny\.gguf does not fit: it needs \d+ MiB \(weights 5 MiB.* free: 5 MiB RAM"
+        DoesNotFit, match=r"tiny\.gguf does not fit: it needs \d+ MiB \(weights 6 MiB.* free: 5 MiB RAM"
     ):
         Room(TINY, Wanted(), look=having(5 * MIB)).check()
     Room(TINY, Wanted(force=True), look=having(5 * MIB)).check()

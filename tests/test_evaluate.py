@@ -169,11 +169,11 @@ def test_figures_become_tables() -> None:
 
 
 @pytest.mark.soak
-def test_the_built_in_model_writes_harmony_in_the_language_it_is_asked_in() -> None:
-    """The floors of the rows are for the next model: the one in the package is from the corpus before this one."""
-    asked = [each for each in ALL if each.kind == "guide"][::5]
+def test_the_built_in_model_keeps_what_its_card_promises() -> None:
+    by_kind: dict[str, list[Sample]] = {}
+    for each in ALL:
+        by_kind.setdefault(each.kind, []).append(each)
+    asked = [each for samples in by_kind.values() for each in samples[::3]]
     with closing(LocalChat(LlamaEngine(TINY), vocabulary.load(TINY))) as chat:
         figures = report([outcome(chat, each, header_guard=False) for each in asked])
-    assert len(asked) >= 200
-    assert float(str(figures["well-formed"])) >= 0.97
-    assert float(str(figures["language"])) >= 0.95
+    assert floors_missed(figures) == [], figures

@@ -13,7 +13,7 @@ def test_show_tells_what_a_model_takes(gptoss: Gptoss) -> None:
     assert (result.code, result.err) == (0, "")
     lines = [" ".join(line.split()) for line in result.out.splitlines()]
     assert "Needed for 8192 tokens" in lines
-    assert "weights 5 MiB" in lines
+    assert "weights 6 MiB" in lines
     assert "fits yes" in lines
     assert "longest context 131072 tokens" in lines
 

@@ -51,7 +51,7 @@ def test_a_file_gets_a_name_and_stays_where_it_is(gptoss: Gptoss, tmp_path: Path
     path = placed(tmp_path / "My Models/gpt-oss-X-MXFP4.gguf")
     first = gptoss("import", "My Models/gpt-oss-X-MXFP4.gguf")
     assert (first.code, first.err) == (0, "")
-    assert first.out == f"gpt-oss-x-mxfp4\t5.8 MB\tregistered\t{path}\n"
+    assert first.out == f"gpt-oss-x-mxfp4\t6.0 MB\tregistered\t{path}\n"
     assert gptoss("where", "gpt-oss-x-mxfp4").out == f"{path}\n"
     assert rows(imported(gptoss, str(path))) == [("gpt-oss-x-mxfp4", "already here")]
     assert imported(gptoss, str(path), "--name", "mine") == [
@@ -150,7 +150,7 @@ def test_ollamas_gpt_oss_is_converted_and_answers_as_the_original(gptoss: Gptoss
     weights = home / "weights/ollama-gpt-oss-20b.gguf"
     made = gptoss("import", "ollama", "--convert")
     assert (made.code, made.err) == (0, "")
-    assert made.out == f"ollama/gpt-oss:20b\t5.8 MB\tconverted\t{weights}\n"
+    assert made.out == f"ollama/gpt-oss:20b\t6.0 MB\tconverted\t{weights}\n"
     assert sorted(os.listdir(weights.parent)) == [".lock", weights.name]
     for prompt in ("hello", "What can you do?"):
         assert gptoss("run", "ollama/gpt-oss:20b", prompt).out == gptoss("run", "tiny", prompt).out

@@ -21,7 +21,7 @@ def test_run_says_size_place_and_fit_asks_pulls_and_goes_on(here: dict[str, str]
     )
     assert code == 0
     assert "gpt-oss:20b is not on this machine" in seen
-    assert f"  5.8 MB, {FIRST} → {home}/huggingface/hub" in seen
+    assert f"  6.0 MB, {FIRST} → {home}/huggingface/hub" in seen
     assert "  fits: " in seen
     assert "sha256 is right" in seen
     assert "Hello! I am tiny" in seen

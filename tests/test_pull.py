@@ -84,8 +84,8 @@ def test_a_model_is_pulled_and_answers(gptoss: Gptoss, server: HubServer, home: 
     pulled = gptoss("pull", "gpt-oss", **where)
     assert (pulled.code, pulled.out) == (0, "")
     lines = pulled.err.splitlines()
-    assert lines[0] == f"gptoss: gpt-oss: 5.8 MB from {FIRST}"
-    assert re.fullmatch(rf"{NAME}  5\.8 MB  [\d.]+ [kM]B/s  sha256 is right", lines[-1])
+    assert lines[0] == f"gptoss: gpt-oss: 6.0 MB from {FIRST}"
+    assert re.fullmatch(rf"{NAME}  6\.0 MB  [\d.]+ [kM]B/s  sha256 is right", lines[-1])
     again = gptoss("pull", "gpt-oss:20b", **where)
     assert (again.code, again.err.splitlines()) == (0, [again.err.strip()])
     assert again.err.startswith("gptoss: gpt-oss:20b is here: /")
@@ -113,7 +113,7 @@ def test_a_reference_to_the_hub_is_a_model_like_others(gptoss: Gptoss, server: H
     answer = gptoss("run", "hf:o/r:Q4_K_M", "hello", "--temperature", "0")
     assert (answer.code, answer.out[:6]) == (0, "Hello!")
     listed = gptoss("list").out.splitlines()
-    assert listed[0].startswith("hf:o/r:m-Q4_K_M.gguf\t5.8 MB\tjust now\t")
+    assert listed[0].startswith("hf:o/r:m-Q4_K_M.gguf\t6.0 MB\tjust now\t")
     assert "gpt-oss" in gptoss("show", "https://huggingface.co/o/r/blob/main/m-Q4_K_M.gguf").out
     (tmp_path / "Modelfile").write_text("FROM hf:o/r:Q4_K_M\nPARAMETER temperature 0\n")
     assert gptoss("create", "mine", "-f", "Modelfile").code == 0

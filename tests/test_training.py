@@ -1,6 +1,7 @@
 """Training's own parts: the number format, the vocabulary and the exporter, against llama.cpp."""
 
 import ctypes
+import json
 from pathlib import Path
 from random import Random
 
@@ -95,6 +96,25 @@ def test_an_exported_model_is_read_back_as_it_was_rounded(tmp_path: Path) -> Non
     assert again.keys() == weights.keys()
     for name, each in again.items():
         np.testing.assert_allclose(each, weights[name], rtol=0, atol=0.005 * np.abs(weights[name]).max(), err_msg=name)
+
+
+@pytest.mark.soak
+def test_the_mean_of_two_trainings_tells_of_both(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is only needed for training: pip install --group training")
+    from training.average import average
+
+    for name, value, pieces in ("a", 1.0, [b"x"]), ("b", 3.0, [b"x"]), ("other", 1.0, [b"y"]):
+        (tmp_path / name).mkdir()
+        torch.save({"head": torch.full((2, 2), value)}, tmp_path / name / "weights.pt")
+        torch.save({"shape": {"layers": 1}, "pieces": pieces}, tmp_path / name / "vocabulary.pt")
+        told = {"minutes": value, "tokens": 10, "loss": [[5, value]], "size_bytes": 7}
+        (tmp_path / name / "training.json").write_text(json.dumps(told))
+    average(tmp_path / "a", tmp_path / "b", tmp_path / "mean")
+    assert torch.equal(torch.load(tmp_path / "mean/weights.pt")["head"], torch.full((2, 2), 2.0))
+    told = json.loads((tmp_path / "mean/training.json").read_text())
+    assert told == {"minutes": 4.0, "tokens": 20, "loss": [[5, 1.0], [15, 3.0]], "size_bytes": 7}
+    with pytest.raises(ValueError, match="different vocabularies"):
+        average(tmp_path / "a", tmp_path / "other", tmp_path / "mean")
 
 
 @pytest.mark.soak

@@ -47,7 +47,7 @@ def test_the_second_run_uses_the_process_of_the_first(warm: Callable[..., Result
     result = warm("run", "-q", "tiny", "hi", "--keepalive", "-5m")
     assert result.out == HELLO
     name, weights, memory, context, until = warm("ps").out.rstrip("\n").split("\t")
-    assert (name, weights, context, until) == ("tiny", "5.8 MB", "8192", "forever")
+    assert (name, weights, context, until) == ("tiny", "6.0 MB", "8192", "forever")
     assert memory.endswith(" MB")
     assert json.loads(warm("ps", "--json").out)[0]["pid"] == told["pid"]
     assert warm("ps", "-q").out == "tiny\n"
