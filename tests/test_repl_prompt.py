@@ -208,6 +208,8 @@ def test_half_a_message_before_the_first_prompt_stands_in_it(environment: dict[s
 
 
 def test_a_very_long_line_is_a_chip(chat: Chat, tmp_path: Path) -> None:
+    for limit in ("max_thinking 20", "num_predict 20"):  # what is said to it does not matter
+        chat.ask(f"/set parameter {limit}")
     chat.paste("x" * 3_000)
     chat.wait_for_typed(">>> [pasted 3,000 characters]")
     chat.key("enter")
@@ -257,3 +259,31 @@ def test_what_is_typed_while_a_command_writes_comes_next(environment: dict[str, 
         assert [line for line in chat.lines if line.startswith("/")] == []
         sent = [line for line in chat.lines if line.startswith(">>> /")]
         assert sent[-3:] == [">>> /? shortcuts", ">>> /show parameters", ">>> /set reasoning low"]
+
+
+# how the terminal is when each prompt begins to change it: whether it shows what is typed, makes line feeds of Enter
+WATCH = """
+import termios
+from prompt_toolkit.input.vt100 import raw_mode
+entered = raw_mode.__enter__
+def enter(self):
+    now = termios.tcgetattr(self.fileno)
+    with open({seen!r}, "a") as file:
+        print(bool(now[3] & termios.ECHO), bool(now[0] & termios.ICRNL), file=file)
+    return entered(self)
+raw_mode.__enter__ = enter
+"""
+
+
+def test_between_a_command_and_the_next_prompt_the_terminal_shows_no_keys(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with Chat(environment, "chat", "tiny", before=WATCH.format(seen=str(tmp_path / "seen"))) as chat:
+        chat.wait(lambda: chat.ready, "the first prompt")
+        for command in ("/?", "/set reasoning low", "/nosuch"):
+            chat.ask(command)
+        chat.key("ctrl-d")
+        assert chat.ended() == 0
+    seen = (tmp_path / "seen").read_text().splitlines()
+    assert len(seen) == 4
+    assert set(seen) == {"False False"}

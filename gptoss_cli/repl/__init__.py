@@ -69,7 +69,8 @@ class Repl:
         """Until the user leaves. first: stands in the first prompt. The model loads once the prompt is seen."""
         before = signal.signal(signal.SIGINT, keyboard.nothing)
         try:
-            self._run(first)
+            with keyboard.silent_keys(self._talk.screen):
+                self._run(first)
         finally:
             signal.signal(signal.SIGINT, before)
 
@@ -82,7 +83,8 @@ class Repl:
                 return
             text = ""
             try:
-                with keyboard.one_interrupt(), keyboard.silent_keys(self._talk.screen):
+                with keyboard.one_interrupt():
+                    keyboard.mark_pastes(self._talk.screen)
                     self._take(line)
             except Leave:
                 return

@@ -41,14 +41,18 @@ def one_interrupt() -> Iterator[None]:
 def silent_keys(screen: Screen) -> Iterator[None]:
     """What is typed while nobody is asked stands in the next prompt, and not in the middle of what is written.
 
-    Enter comes as Enter and a paste as a paste, as they do at the prompt.
+    For a whole chat: between an answer and the next prompt, too, Enter comes as Enter, as it does at the prompt.
     """
     with _changed_terminal(_silent) if screen.renders else nullcontext():
         try:
-            _write(screen, PASTES)
             yield
         finally:
             _write(screen, NO_PASTES)
+
+
+def mark_pastes(screen: Screen) -> None:
+    """Within silent_keys, after a prompt, which has ended this: a paste comes as a paste."""
+    _write(screen, PASTES)
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from gptoss_cli.language import translated
 from gptoss_cli.library import Library
 from gptoss_cli.library.model import Model
 from gptoss_cli.messages import Done, Effort, Event, Message, Notice, Role
-from gptoss_cli.repl.keyboard import silent_keys
 from gptoss_cli.repl.loading import Loading
 from gptoss_cli.repl.wording import in_chat
 from gptoss_cli.session import NEARLY_FULL, Session, is_summary
@@ -121,8 +120,7 @@ class Talk:
         self.loading.close()  # there may not be room for two
         try:
             self._open(model, settings)
-            with silent_keys(self.screen):
-                Viewer(self.screen).show(self.loading.progress())
+            Viewer(self.screen).show(self.loading.progress())
         except BaseException:
             self.loading.close()
             vars(self).update(before)
@@ -241,7 +239,7 @@ class Talk:
         )
         self.shown = view.shown
         try:
-            with silent_keys(self.screen), closing(events):  # type: ignore[type-var]
+            with closing(events):  # type: ignore[type-var]
                 view.show(map(_in_chat, events))
         except KeyboardInterrupt:
             self.screen.say(stopped or translated("stopped; /continue goes on with the answer, /retry asks again"))
