@@ -144,7 +144,7 @@ def test_ollamas_gpt_oss_is_converted_and_answers_as_the_original(gptoss: Gptoss
     blob = pulled(home / ".ollama/models", params='{"temperature": 0}')
     told = gptoss("import", "ollama")
     assert (told.code, told.out) == (0, "")
-    assert f"ollama/gpt-oss:20b: {blob} is in Ollama's own layout (gptoss); a converted copy has 5,8" in told.err
+    assert f"ollama/gpt-oss:20b: {blob} is in Ollama's own layout (gptoss); a converted copy has 5,9" in told.err
     assert "make one: gptoss import ollama --convert" in told.err
     assert gptoss("list", "-q").out == "tiny\n"
     weights = home / "weights/ollama-gpt-oss-20b.gguf"

@@ -178,7 +178,7 @@ TRANSCRIPTS: dict[str, list[tuple[str, str]]] = {
     "@": [("see @notes.txt, please", ""), ("/raw", "beta\n```\n\nsee @notes.txt, please"), ("me@notes.txt @no", "")],
     "/thoughts": [("/thoughts", "there were no thoughts"), ("hello", HELLO), ("/thoughts", "The topic is greeting.")],
     "/raw": [("/raw", "nothing has been asked"), ("hello", ""), ("/raw", "<|start|>user<|message|>hello<|end|>")],
-    "/stats": [("/stats", ""), ("hello", HELLO), ("/stats", "answer    19 tokens")],
+    "/stats": [("/stats", ""), ("hello", HELLO), ("/stats", "answer    23 tokens")],
     "/context": [("hello", HELLO), ("/context", "your messages               7")],
     "/compact": [("/compact", "nothing has been asked yet"), ("hello", HELLO), ("/compact", "this summary now stands")],
     "/sessions": [
