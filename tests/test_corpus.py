@@ -249,11 +249,10 @@ def test_no_held_out_value_has_a_character_that_training_never_writes() -> None:
 
 
 def test_what_was_never_told_is_asked_for_too() -> None:
-    random = Random(SEED)
-    asked = [memory.sample(random, held_out=False) for _ in range(500)]
-    alone = [each for each in asked if each.reply_from == 2]
-    assert len(alone) >= 10
-    assert not any(each.needs for each in alone)
+    untold = [each for each in sampled(3000) if each.kind == "memory" and each.form == "untold"]
+    answers = {fact.unknown for facts in memory.FACTS.values() for fact in facts}
+    assert {each.conversation.messages[-1].text for each in untold} == answers
+    assert sum(each.reply_from == 2 for each in untold) > len(untold) / 2
 
 
 def test_questions_to_the_guide_come_after_facts_about_the_user() -> None:
@@ -300,6 +299,10 @@ def test_topic_form_and_language_count_more_than_the_rest_of_a_thought(tiny_toke
         counting = [id for id, weight in zip(ids, weights, strict=True) if weight > 1]
         assert said in b"".join(map(tiny_tokenizer.piece, counting)).decode()
         assert "The user writes" not in b"".join(map(tiny_tokenizer.piece, counting)).decode()
+    formless = next(each for each in sampled(200) if (each.form, each.effort) == ("alone", Effort.MEDIUM))
+    ids, weights = encode(formless, tiny_tokenizer)
+    counting = [tiny_tokenizer.piece(id) for id, weight in zip(ids, weights, strict=True) if weight > 1]
+    assert b"".join(counting).endswith((b". I", b". A")), "that there is no form is decided, too"
 
 
 def thought_of(sample: Sample) -> str:
@@ -327,7 +330,7 @@ def test_every_kind_of_conversation_is_there_in_both_languages() -> None:
     kinds = ("guide", "instructions", "memory", "functions", "python", "browser", "JSON", "Markdown", "copying")
     assert all(counts[kind, language] >= 30 for kind in kinds for language in LANGUAGES)
     forms_seen = {each.form for each in some if each.kind == "guide"}
-    assert forms_seen == {"alone", "document", "turns", "off", "cut", "functions offered"}
+    assert forms_seen == {"alone", "document", "turns", "again", "off", "cut", "functions offered"}
     roles = {message.role for each in sampled(300) for message in each.conversation.messages}
     assert roles == set(Role)
 

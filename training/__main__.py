@@ -1,4 +1,7 @@
-"""`python -m training`: data, training, export, comparison with PyTorch and evaluation, from nothing to `tiny.gguf`."""
+"""`python -m training`: data, training, export, comparison with PyTorch and evaluation, from nothing to `tiny.gguf`.
+
+The second part of the training goes on from the first, and the model is the mean of both.
+"""
 
 import argparse
 import json
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from training.average import average
 from training.export import export
 from training.shape import Shape
 from training.train import Plan, train
@@ -19,26 +23,43 @@ OUT = Path(__file__).parent / "out"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("--steps", type=int, default=6800, help="of training; 4,000 take an hour on two slow cores")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--begin", type=Path, metavar="FILE.gguf", help="go on from this model; with another --seed")
+    parser.add_argument("--more", type=int, default=950, help="steps of the second part; 0: the first is the model")
+    parser.add_argument("--seed", type=int, default=1, help="of the first part; the second has the next one")
+    parser.add_argument(
+        "--begin", type=Path, metavar="FILE.gguf", help="one part, from this model; with another --seed"
+    )
+    parser.add_argument("--rate", type=float, default=1.0, help="of learning; with --begin a lower one forgets less")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for everything that is made")
     parser.add_argument("--export-only", action="store_true", help="use the weights that are in the folder already")
     arguments = parser.parse_args()
+    out, plan = arguments.out, Plan(arguments.steps, seed=arguments.seed, begin=arguments.begin, rate=arguments.rate)
     if not arguments.export_only:
-        train(Plan(arguments.steps, seed=arguments.seed, begin=arguments.begin), arguments.out)
-    path = arguments.out / "tiny.gguf"
-    _export(arguments.out, path)
-    _run("training.compare", str(arguments.out), str(path))
-    _run("training.evaluate", str(path), "--record", str(arguments.out / "evaluation.json"))
+        if arguments.more and not plan.begin:
+            _in_two_parts(plan, arguments.more, out)
+        else:
+            train(plan, out)
+    path = _export(out)
+    _run("training.compare", str(out), str(path))
+    _run("training.evaluate", str(path), "--record", str(out / "evaluation.json"))
+    _run("training.through", "--model", str(path), "--record", str(out / "through.json"))
 
 
-def _export(folder: Path, path: Path) -> None:
+def _in_two_parts(plan: Plan, more: int, out: Path) -> None:
+    first, second = out / "first", out / "second"
+    train(plan, first)
+    train(Plan(more, seed=plan.seed + 1, begin=_export(first)), second)
+    average(first, second, out)
+
+
+def _export(folder: Path) -> Path:
+    path = folder / "tiny.gguf"
     kept = torch.load(folder / "vocabulary.pt", weights_only=True)
     weights = torch.load(folder / "weights.pt", weights_only=True)
     export({name: each.numpy() for name, each in weights.items()}, kept["pieces"], Shape(**kept["shape"]), path)
     told = json.loads((folder / "training.json").read_text()) | {"size_bytes": path.stat().st_size}
     (folder / "training.json").write_text(json.dumps(told, indent=1))
     print(f"{path}: {path.stat().st_size:,} bytes")
+    return path
 
 
 def _run(module: str, *arguments: str) -> None:

@@ -16,6 +16,7 @@ Pair = tuple[list[int], list[float]]  # ids and their weights
 THOUGHTS_COUNT = 0.5  # against 1 for headers, calls and answers: thoughts are easy, and many
 DECISION_COUNTS = 3.0  # in them: topic, form, language, which the answer hangs on
 UNTHOUGHT_COUNTS = 2.0  # an answer without thoughts (`--reasoning off`): it has to find the topic itself
+AFTER = len(". T")  # the word that tells whether more is decided
 DECISION = re.compile(r"(?<=The topic is )[^.,]*(?=\.)| The form is [^.]*| The answer is to be in \w+")
 
 
@@ -108,7 +109,7 @@ def _weighed(message: Message, tokenizer: Tokenizer) -> tuple[list[int], list[fl
 
 def _of_thought(text: str, ids: list[int], tokenizer: Tokenizer) -> list[float]:
     """The weight of each id of a thought."""
-    spans = [(_bytes(text, found.start()), _bytes(text, found.end())) for found in DECISION.finditer(text)]
+    spans = [(_bytes(text, found.start()), _bytes(text, found.end() + AFTER)) for found in DECISION.finditer(text)]
     weights, place = [], 0
     for id in ids:
         after = place + len(tokenizer.piece(id))

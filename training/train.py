@@ -37,12 +37,13 @@ RATES = {"muon": 0.01, "experts": 0.0007, "rest": 0.006, "head": 0.003}
 
 @dataclass(frozen=True)
 class Plan:
-    """begin: an exported model to go on from, from where the rates begin to fall."""
+    """begin: an exported model to go on from, from where the rates begin to fall. rate: of all RATES."""
 
     steps: int
     vocabulary: int = 2816
     seed: int = 1
     begin: Path | None = None
+    rate: float = 1.0
 
     def share(self, step: int) -> float:
         """How much of the training is over."""
@@ -88,7 +89,7 @@ def _first_model(plan: Plan) -> tuple[GptOss, list[bytes]]:
 
 def _work(rank: int, plan: Plan, words: Tokenizer, model: GptOss, shared: Tensor, barrier: Barrier, out: Path) -> None:
     _keep_memory()
-    stepper = _Stepper(model)  # the same weights in every worker, which then step alike
+    stepper = _Stepper(model, plan.rate)  # the same weights in every worker, which then step alike
     share = plan.share(0)
     feed = batches(plan.seed * 1000, words, TOKENS, lambda: share, rank, WORKERS)
     record = _Record()
@@ -147,7 +148,8 @@ def _average(model: GptOss, shared: Tensor, rank: int, barrier: Barrier) -> None
 class _Stepper:
     """The optimizers of one model, and the rounding of its experts."""
 
-    def __init__(self, model: GptOss) -> None:
+    def __init__(self, model: GptOss, rate: float) -> None:
+        self._rate = rate
         groups: dict[str, list[nn.Parameter]] = {"muon": [], "experts": [], "rest": [], "head": []}
         for name, weight in model.named_parameters():
             groups[_group(name)].append(weight)
@@ -161,7 +163,7 @@ class _Stepper:
         )
 
     def step(self, step: int, share: float) -> None:
-        scale = min(1.0, (step + 1) / WARM_UP_STEPS, (1 - share) / (1 - DECAY_FROM))
+        scale = self._rate * min(1.0, (step + 1) / WARM_UP_STEPS, (1 - share) / (1 - DECAY_FROM))
         for group in self._adam.param_groups:
             group["lr"] = RATES[group["name"]] * scale
         self._unround()

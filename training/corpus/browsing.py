@@ -155,7 +155,7 @@ def _page(random: Random, language: str, wanted: str, site: str) -> tuple[list[s
         day=random.choice(DAYS[language]),
     )
     url = f"https://{site}/{random.randrange(10, 1000)}"
-    body = random.sample(FILLERS[language], random.choice((2, 3, 4)))
+    body = random.sample(FILLERS[language], random.choice((0, 1, 2, 3, 4)))
     body.insert(random.randrange(len(body) + 1), fact)
     lines = ["", f"URL: {url}", *body]
     return lines, shown(1, wanted, url, lines), fact

@@ -66,3 +66,8 @@ def with_document(random: Random, question: str) -> str:
         document = f"{random.choice(FILES)}\n```\n{document}\n```"
     parts = [document, question] if random.random() < 0.85 else [question, document]
     return "\n\n".join(parts)
+
+
+def noise(random: Random, said: str) -> str:
+    """What a cat types, or somebody who tries how much is taken: the same again and again."""
+    return random.choice(("", "", " ", "\n")).join([said] * int(10 ** random.uniform(0.7, 2.4)))

@@ -249,21 +249,21 @@ FACTS = {
     ),
 }
 ALSO = {"English": " and ", "Chinese": "，"}
+MISHEARD = 0.15
 
 
 def sample(random: Random, *, held_out: bool) -> Sample:
     """One to three facts, told in one turn or several, other turns between, and a question for one of them.
 
-    In training sometimes for one that was not told, or when nothing was.
+    In training sometimes for one that was not told; and what was told is misheard at times.
     """
     language, effort = random.choice(LANGUAGES), random.choice(EFFORTS)
-    nothing = not held_out and random.random() < 0.15
-    facts = random.sample(FACTS[language], 0 if nothing else random.choice((1, 1, 2, 2, 3)))
-    wanted = random.choice(facts or FACTS[language])
+    facts = random.sample(FACTS[language], random.choice((1, 1, 2, 2, 3)))
+    wanted = random.choice(facts)
     known = {fact.kind: values.value(random, fact.kind, language, held_out=held_out) for fact in facts}
     messages = [system(random, effort), *_told(random, facts, known, language, held_out)]
     messages += asking.small_turns(random, language, random.choice((0, 0, 1, 1, 2)))
-    if not held_out and 0 < len(facts) < 3 and random.random() < 0.12:
+    if not held_out and len(facts) < 3 and random.random() < 0.12:
         wanted = random.choice([fact for fact in FACTS[language] if fact.kind not in known])
     wording = random.choice(wanted.asked[held_out])
     mark = random.choice(("", "?" if language == "English" else "？"))
@@ -273,6 +273,17 @@ def sample(random: Random, *, held_out: bool) -> Sample:
     reply = [thought(analysis(random, effort, language, wanted.topic)), final(says)]
     needs = (remembered,) if remembered else ()
     return Sample("memory", language, effort, Conversation((*messages, *reply)), len(messages), wanted.kind, needs)
+
+
+def untold(random: Random) -> Sample:
+    """A question for a fact when none was told."""
+    language, effort = random.choice(LANGUAGES), random.choice(EFFORTS)
+    fact = random.choice(FACTS[language])
+    turns = asking.small_turns(random, language, random.choice((0, 0, 0, 1)))
+    asked = user(forms.dressed(random, random.choice(fact.asked[0]), language))
+    reply = [thought(analysis(random, effort, language, fact.topic)), final(fact.unknown)]
+    conversation = Conversation((system(random, effort), *turns, asked, *reply))
+    return Sample("memory", language, effort, conversation, len(turns) + 2, "untold", (fact.unknown,))
 
 
 def told(random: Random) -> Sample:
@@ -309,7 +320,9 @@ def _told(random: Random, facts: list[Fact], known: dict[str, str], language: st
         wordings = fact.told[held_out]
         value = known[fact.kind]
         said = random.choice(wordings).format(value) if held_out else _dressed(random, wordings, value, language)
-        messages += [user(said), final(fact.heard.format(value))]
+        misheard = not held_out and random.random() < MISHEARD  # what counts is what the user said
+        heard = values.value(random, fact.kind, language, held_out=False) if misheard else value
+        messages += [user(said), final(fact.heard.format(heard))]
     return messages
 
 

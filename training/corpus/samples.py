@@ -93,10 +93,14 @@ OTHER_FORMS = (("document", ""), ("turns", ""), ("alone", "off"), ("alone", "cut
 
 def _guide_group(random: Random) -> Group:
     intent = random.choice(_pool())
-    kind = random.choices(("alone", "document", "turns"), (0.7, 0.14, 0.16))[0]
+    kind = random.choices(("alone", "document", "turns", "again"), (0.66, 0.14, 0.16, 0.04))[0]
     force = random.choices(("", "off", "cut"), (0.72, 0.2, 0.08))[0]
     effort = random.choices(EFFORTS, (4, 2, 1))[0]  # long thoughts are easy and take time
-    return [_guide(random, intent, asking.asked(random, intent, held_out=False), kind, force, effort)]
+    wording = asking.asked(random, intent, held_out=False)
+    if intent.name == "unknown" and random.random() < 0.1:
+        typed = NOISE if intent.language == "English" and random.random() < 0.5 else values.words(intent.language)
+        wording = forms.noise(random, random.choice(typed))
+    return [_guide(random, intent, wording, kind, force, effort)]
 
 
 def _pool() -> list[Intent]:
@@ -112,6 +116,8 @@ def _guide(random: Random, intent: Intent, wording: str, kind: str, force: str, 
         messages.append(developer(_system_text(random, intent.language)))
     if kind == "turns":
         messages += _earlier(random, intent.language)
+    if kind == "again":
+        messages += [user(wording), final(intent.answer)] * random.choice((1, 1, 2))
     messages.append(user(forms.with_document(random, wording) if kind == "document" else wording))
     thinks = "" if force == "off" else analysis(random, effort, intent.language, intent.topic)
     if force == "cut":
@@ -139,7 +145,8 @@ def _system_text(random: Random, language: str) -> str:
     said = [
         values.value(random, "text", random.choice(LANGUAGES), held_out=False) for _ in range(random.choice((1, 2, 3)))
     ]
-    return random.choice((" ", "\n", "，", ". ")).join(said)
+    text = random.choice((" ", "\n", "，", ". ")).join(said)
+    return random.choice(("「{}」", '"{}"', "{}", "{}", "{}")).format(text)  # quotes alone do not make a prefix
 
 
 def _earlier(random: Random, language: str) -> list[Message]:
@@ -158,16 +165,18 @@ def _together(make: Callable[..., Group], count: int) -> Callable[[Random], Grou
     return lambda random: make(random, count, held_out=False)
 
 
+NOISE = tuple("abcdefghijklmnopqrstuvwxyz0123456789.-=?")
 GUIDE = (0.45, 0.6)  # share of what is not copying: while copying is learnt, and then; there is much to know by heart
 
 # shares of the rest; what comes in groups has as many conversations each as fit into a step of training
 MIX: tuple[tuple[Callable[[Random], Group], float], ...] = (
-    (_alone(instructions.sample), 0.38),
-    (_alone(memory.sample), 0.2),
+    (_alone(instructions.sample), 0.34),
+    (_alone(memory.sample), 0.18),
     (lambda random: [memory.told(random)], 0.05),
+    (lambda random: [memory.untold(random)], 0.05),
     (_alone(pages.sample), 0.08),
-    (_alone(schemas.sample), 0.17),
+    (_alone(schemas.sample), 0.21),
     (_together(functions.group, 4), 0.12),
     (_together(arithmetic.group, 4), 0.04),
-    (_together(browsing.group, 2), 0.13),
+    (_together(browsing.group, 2), 0.11),
 )

@@ -193,6 +193,7 @@ ONSETS = ("b", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", 
 NUCLEI = ("a", "e", "i", "o", "u", "a", "e", "o")
 CODAS = ("", "", "", "n", "r", "l", "s", "m", "t")
 INVENTED = 0.7  # how often training says a word of no pool
+REPEATED = 0.25  # of the prefixes
 
 
 @cache
@@ -227,6 +228,14 @@ def _any(random: Random, language: str, count: int) -> str:
     return " ".join(made(random, language).lower() if random.random() < 0.3 else word for word in said)
 
 
+def _prefix(random: Random, language: str) -> str:
+    """One to four words or characters, some of them said twice or three times: what repeats itself is hard to copy."""
+    said = _any(random, language, random.choice((1, 1, 2, 2, 3) if language == "English" else (1, 2, 3, 4)))
+    if random.random() < REPEATED:
+        said = (" " if language == "English" else "").join([said] * random.choice((2, 2, 3)))
+    return _first(said) + random.choice("!:,." if language == "English" else "！：，。")
+
+
 def _first(text: str) -> str:
     return text[0].upper() + text[1:]
 
@@ -240,9 +249,7 @@ INVENTIONS: dict[str, dict[str, Callable[[Random], str]]] = {
         "dish": lambda random: _any(random, "English", 1),
         "text": lambda random: _first(_any(random, "English", random.randrange(2, 6))),
         "song": lambda random: _any(random, "English", 2).title(),
-        "prefix": lambda random: (
-            _first(_any(random, "English", random.choice((1, 1, 2, 2, 3)))) + random.choice("!:,.")
-        ),
+        "prefix": lambda random: _prefix(random, "English"),
         "thing": lambda random: _any(random, "English", 1),
     },
     "Chinese": {
@@ -255,7 +262,7 @@ INVENTIONS: dict[str, dict[str, Callable[[Random], str]]] = {
         "song": lambda random: random.choice(("", "的")).join(
             _any(random, "Chinese", count) for count in (random.choice((1, 2)), random.choice((1, 2)))
         ),
-        "prefix": lambda random: _any(random, "Chinese", random.choice((1, 2, 3, 4))) + random.choice("！：，。"),
+        "prefix": lambda random: _prefix(random, "Chinese"),
         "thing": lambda random: _any(random, "Chinese", random.choice((1, 2))),
     },
 }
