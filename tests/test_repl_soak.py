@@ -262,3 +262,21 @@ def test_a_thousand_turns_in_a_context_that_holds_thirty(environment: dict[str, 
     assert saved.turns == 999
     history.close()
     assert len([json.loads(line) for line in (home / "inputs.jsonl").read_text().splitlines()]) == 1002
+
+
+DOC = Path(__file__).parent.parent / "docs/chat.md"
+MEASURED = re.compile(r"for \d+\.\d s|\d[\d,]* tok/s")
+
+
+@pytest.mark.parametrize("block", re.findall(r"```text\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL))
+def test_the_chats_in_the_documentation_are_real(environment: dict[str, str], block: str) -> None:
+    told = [line for line in MEASURED.sub("…", block).splitlines() if line]
+    *typed, waiting = [line.removeprefix(">>> ") for line in told if line.startswith(">>> ")]
+    assert waiting.startswith("Send a message")
+    with Chat(environment, "chat", "tiny", "--temperature", "0", columns=80, rows=40) as chat:
+        chat.wait(lambda: chat.ready, "the first prompt")
+        for line in typed:
+            chat.ask(line)
+        chat.wait(lambda: "tok/s" in chat.screen(), "the speed in the bar")
+        seen = [line for line in MEASURED.sub("…", chat.screen()).splitlines() if line]
+        assert seen[-len(told) :] == told  # the opening line is not in each
