@@ -113,10 +113,10 @@ def test_a_model_replies_to_a_conversation_with_the_tools_it_offers(gptoss: Gpto
     tools = {"functions": {"name": "functions", "tools": [weather]}}
     offering = {"role": "developer", "content": {"type": "developer_content", "tools": tools}}
 
-    def asked(question: str, *before: object) -> dict[str, object]:
+    def asked(question: str, *before: object) -> dict[str, list[object]]:
         return {"messages": [{"role": "system", "content": system}, *before, {"role": "user", "content": question}]}
 
-    documents: list[object] = [asked("hello"), asked("What is the weather in Paris?", offering)]
+    documents = [asked("hello"), asked("What is the weather in Paris?", offering)]
     result = gptoss("debug", "reply", "tiny", stdin=lines(documents))
     answered, called = (json.loads(line) for line in result.out.splitlines())
     assert answered["finish_reason"] == "stop"
@@ -125,5 +125,9 @@ def test_a_model_replies_to_a_conversation_with_the_tools_it_offers(gptoss: Gpto
     assert called["finish_reason"] == "call"
     call = called["messages"][-1]
     assert (call["recipient"], call["text"], call["end"]) == ("functions.get_weather", '{"city": "Paris"}', "<|call|>")
+    said = {"role": "tool", "name": call["recipient"], "recipient": "assistant", "channel": "commentary"}
+    whole = {"messages": [*documents[1]["messages"], *called["messages"], said | {"text": '{"sky": "sunny"}'}]}
+    (finished,) = gptoss("debug", "reply", "tiny", stdin=lines([whole])).out.splitlines()
+    assert json.loads(finished)["messages"][-1]["text"] == "It is sunny in Paris."
     (cut,) = gptoss("debug", "reply", "tiny", "--max-tokens", "2", stdin=lines(documents[:1])).out.splitlines()
     assert json.loads(cut)["finish_reason"] == "length"

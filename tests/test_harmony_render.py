@@ -263,6 +263,8 @@ def system(fields: dict[str, object]) -> dict[str, object]:
         ([], "the conversation: an object is expected, not a list"),
         ({}, "messages is missing"),
         ({"messages": [{"content": []}]}, "messages[0].role is missing"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content is missing"),
+        ({"messages": [{"role": "user", "text": ["a"]}]}, "messages[0].text: a text is expected, not a list"),
         ({"messages": [{"role": "king", "content": []}]}, "messages[0].role: 'king' is none of system, developer, "),
         ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content: a list is expected, not a number"),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages[0].content[0].type: 'image' is "),

@@ -57,12 +57,19 @@ def _message(document: object, where: str) -> Message:
         raise BadInput(f"{where}.name is missing: a message of a tool needs the tool's name")
     return Message(
         role,
-        _content(fields.get("content"), f"{where}.content"),
+        _said(fields, where),
         channel=None if channel is None else _choice(Channel, channel, f"{where}.channel"),
         name=_optional(fields, "name", str, where),
         recipient=_optional(fields, "recipient", str, where),
         content_type=_optional(fields, "content_type", str, where),
     )
+
+
+def _said(fields: Mapping[str, Any], where: str) -> tuple[Content, ...]:
+    """A message's content; or its `text`, as `gptoss debug` writes the messages of a reply."""
+    if "content" in fields or "text" not in fields:
+        return _content(_get(fields, "content", object, where), f"{where}.content")
+    return (_get(fields, "text", str, where),)
 
 
 def _content(document: object, where: str) -> tuple[Content, ...]:
