@@ -30,24 +30,25 @@ def main() -> None:
     )
     parser.add_argument("--rate", type=float, default=1.0, help="of learning; with --begin a lower one forgets less")
     parser.add_argument("--out", type=Path, default=OUT, help="folder for everything that is made")
+    parser.add_argument("--resume", action="store_true", help="go on with a training that was interrupted")
     parser.add_argument("--export-only", action="store_true", help="use the weights that are in the folder already")
     arguments = parser.parse_args()
     out, plan = arguments.out, Plan(arguments.steps, seed=arguments.seed, begin=arguments.begin, rate=arguments.rate)
     if not arguments.export_only:
         if arguments.more and not plan.begin:
-            _in_two_parts(plan, arguments.more, out)
+            _in_two_parts(plan, arguments.more, out, arguments.resume)
         else:
-            train(plan, out)
+            train(plan, out, resume=arguments.resume)
     path = _export(out)
     _run("training.compare", str(out), str(path))
     _run("training.evaluate", str(path), "--record", str(out / "evaluation.json"))
     _run("training.through", "--model", str(path), "--record", str(out / "through.json"))
 
 
-def _in_two_parts(plan: Plan, more: int, out: Path) -> None:
+def _in_two_parts(plan: Plan, more: int, out: Path, resume: bool) -> None:
     first, second = out / "first", out / "second"
-    train(plan, first)
-    train(Plan(more, seed=plan.seed + 1, begin=_export(first)), second)
+    train(plan, first, resume=resume)
+    train(Plan(more, seed=plan.seed + 1, begin=_export(first)), second, resume=resume)
     average(first, second, out)
 
 

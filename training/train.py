@@ -7,9 +7,12 @@ round them, straight through.
 import ctypes
 import json
 import math
+import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +32,8 @@ WORKERS = 2
 BFLOAT16 = any(flag in Path("/proc/cpuinfo").read_text() for flag in ("avx512_bf16", "amx_bf16"))
 TOKENS = 900  # per worker and step, mostly two rows: small steps learn more from the same tokens
 WARM_UP_STEPS = 40
-SAVED = 10  # times in a training
+SAVE_EVERY = 200  # steps: three minutes
+RECORD, STATE = "training.json", "state.pt"
 DECAY_FROM, QUANTIZE_FROM = 0.4, 0.75  # shares of the steps
 QUANTIZE_EVERY = 4  # steps: weights hardly move between them, and rounding takes half a step
 RATES = {"muon": 0.01, "experts": 0.0007, "rest": 0.006, "head": 0.003}
@@ -51,14 +55,26 @@ class Plan:
         return first + (1 - first) * step / self.steps
 
 
-def train(plan: Plan, out: Path) -> None:
-    """Weights, vocabulary and a record of the training in the folder `out`."""
+def train(plan: Plan, out: Path, *, resume: bool = False) -> None:
+    """Weights, vocabulary and a record of the training in the folder `out`.
+
+    resume: go on where one with the same plan was interrupted, at most SAVE_EVERY steps before; one that has ended is
+    left as it is.
+    """
+    if resume and (out / RECORD).exists():
+        return
     out.mkdir(parents=True, exist_ok=True)
+    (out / RECORD).unlink(missing_ok=True)
     torch.set_num_threads(1)  # the workers are copies of this process, which threads do not survive
-    model, pieces = _first_model(plan)
+    if resume and (out / STATE).exists():
+        kept = torch.load(out / "vocabulary.pt", weights_only=True)
+        model, pieces = GptOss(Shape(**kept["shape"])), kept["pieces"]
+    else:
+        (out / STATE).unlink(missing_ok=True)
+        model, pieces = _first_model(plan)
+        torch.save({"shape": asdict(model.shape), "pieces": pieces}, out / "vocabulary.pt")
     size = sum(weight.numel() for weight in model.parameters())
     shared = torch.zeros(WORKERS, size).share_memory_()
-    torch.save({"shape": asdict(model.shape), "pieces": pieces}, out / "vocabulary.pt")
     context = get_context("fork")
     barrier = context.Barrier(WORKERS)
     workers = [
@@ -90,11 +106,15 @@ def _first_model(plan: Plan) -> tuple[GptOss, list[bytes]]:
 def _work(rank: int, plan: Plan, words: Tokenizer, model: GptOss, shared: Tensor, barrier: Barrier, out: Path) -> None:
     _keep_memory()
     stepper = _Stepper(model, plan.rate)  # the same weights in every worker, which then step alike
-    share = plan.share(0)
-    feed = batches(plan.seed * 1000, words, TOKENS, lambda: share, rank, WORKERS)
-    record = _Record()
-    started = time.monotonic()
-    for step in range(plan.steps):
+    record, first = _Record(), 0
+    if (out / STATE).exists():
+        state = torch.load(out / STATE, weights_only=True)
+        model.load_state_dict(state["model"])
+        stepper.load(state["stepper"])
+        record, first = _Record(**state["record"]), state["step"]
+    share = plan.share(first)
+    feed = batches(plan.seed * 1000 + first, words, TOKENS, lambda: share, rank, WORKERS)
+    for step in range(first, plan.steps):
         share = plan.share(step)
         barrier.wait()
         if share >= QUANTIZE_FROM and step % QUANTIZE_EVERY == 0:
@@ -105,13 +125,20 @@ def _work(rank: int, plan: Plan, words: Tokenizer, model: GptOss, shared: Tensor
         _average(model, shared, rank, barrier)
         stepper.step(step, share)
         record.add(float(loss.detach()), batch.ids.size, rank, step, share)
-        if rank == 0 and (step + 1) % max(1, plan.steps // SAVED) == 0:
+        if rank == 0 and (step + 1) % SAVE_EVERY == 0:
+            state = {"model": model.state_dict(), "stepper": stepper.state(), "record": record.state()}
+            _save(state | {"step": step + 1}, out)
             torch.save(model.state_dict(), out / "weights.pt")  # --export-only tells how far it is
     if rank == 0:
         stepper.round_experts()
         torch.save(model.state_dict(), out / "weights.pt")
-        minutes = (time.monotonic() - started) / 60
-        (out / "training.json").write_text(json.dumps(record.summary(minutes, model.shape, shared.shape[1]), indent=1))
+        (out / RECORD).write_text(json.dumps(record.summary(model.shape, shared.shape[1]), indent=1))
+
+
+def _save(state: dict[str, Any], out: Path) -> None:
+    """All or nothing: it is what is left when the training is interrupted."""
+    torch.save(state, out / f"{STATE}.part")
+    os.replace(out / f"{STATE}.part", out / STATE)
 
 
 def _keep_memory() -> None:
@@ -175,6 +202,16 @@ class _Stepper:
             weight.grad = None
         self._reround()
 
+    def state(self) -> dict[str, Any]:
+        momenta = [momentum for _, momentum in self._muon]
+        return {"adam": self._adam.state_dict(), "muon": momenta, "rounding": self._rounding}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._adam.load_state_dict(state["adam"])
+        mine = [*(momentum for _, momentum in self._muon), *self._rounding]
+        for tensor, kept in zip(mine, [*state["muon"], *state["rounding"]], strict=True):
+            tensor.copy_(kept)
+
     def round_experts(self) -> None:
         """Forward passes see the experts rounded; steps change them unrounded."""
         self._unround()
@@ -236,12 +273,16 @@ def _on_grid(blocks: Tensor, scale: Tensor) -> Tensor:
 
 
 class _Record:
-    """What is worth telling of a training."""
+    """What is worth telling of a training. The arguments: what state() said of the part before."""
 
-    def __init__(self) -> None:
-        self._tokens = 0
+    def __init__(self, tokens: int = 0, curve: Sequence[tuple[int, float]] = (), seconds: float = 0.0) -> None:
+        self._tokens = tokens
         self._recent: list[float] = []
-        self._curve: list[tuple[int, float]] = []
+        self._curve = list(curve)
+        self._started = time.monotonic() - seconds
+
+    def state(self) -> dict[str, Any]:
+        return {"tokens": self._tokens, "curve": self._curve, "seconds": time.monotonic() - self._started}
 
     def add(self, loss: float, tokens: int, rank: int, step: int, share: float) -> None:
         self._tokens += tokens * WORKERS
@@ -253,9 +294,9 @@ class _Record:
             if rank == 0:
                 print(f"{share:6.1%}  step {step + 1}  {self._tokens / 1e6:.2f} M tokens  loss {mean:.3f}", flush=True)
 
-    def summary(self, minutes: float, shape: Shape, parameters: int) -> dict[str, object]:
+    def summary(self, shape: Shape, parameters: int) -> dict[str, object]:
         return {
-            "minutes": round(minutes, 1),
+            "minutes": round((time.monotonic() - self._started) / 60, 1),
             "tokens": self._tokens,
             "parameters": parameters,
             "shape": asdict(shape),

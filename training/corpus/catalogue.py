@@ -1,6 +1,6 @@
 """The functions that `tiny` learns to call: how each is described, asked for, answered. Knows no conversation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -32,7 +32,11 @@ class Function:
 
     @property
     def spec(self) -> ToolSpec:
-        properties = {name: {"type": TYPES.get(name, "string")} for name in self.arguments}
+        return self.named({})
+
+    def named(self, names: Mapping[str, str]) -> ToolSpec:
+        """The function with other names for some of its arguments."""
+        properties = {names.get(name, name): {"type": TYPES.get(name, "string")} for name in self.arguments}
         return ToolSpec(
             self.name,
             self.description,

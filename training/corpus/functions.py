@@ -1,7 +1,7 @@
 """Functions of the user's: the right one of those offered, with the right arguments, and its result in the answer."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 
 from gptoss_cli.messages import Conversation, Effort, Message, user
@@ -20,6 +20,12 @@ from training.corpus.dialog import (
     thought,
 )
 
+RENAMED = 0.35
+OTHER_NAMES = (
+    *("place", "town", "location", "product", "item", "song", "thing", "person", "who", "recipient", "message", "body"),
+    *("query", "what", "value", "subject", "content", "key", "label", "origin", "target", "length", "number", "user"),
+)
+
 
 def offered(random: Random, count: int, *including: Function) -> tuple[Function, ...]:
     """So many functions in any order, these among them."""
@@ -31,23 +37,40 @@ def group(random: Random, count: int, *, held_out: bool) -> list[Sample]:
     """Questions below the same tools, most of which one of them answers; call, result and answer are one reply."""
     effort = random.choice(EFFORTS)
     tools = offered(random, random.choice((1, 2, 3)))
-    head = [system(random, effort), developer(None, tuple(tool.spec for tool in tools))]
+    names = {tool.name: {} if held_out else _other_names(random, tool) for tool in tools}
+    head = [system(random, effort), developer(None, tuple(tool.named(names[tool.name]) for tool in tools))]
     samples = []
     for _ in range(count):
         if held_out or random.random() < 0.85:
-            samples.append(_called(random, head, effort, random.choice(tools), held_out))
+            tool = random.choice(tools)
+            samples.append(_called(random, head, effort, tool, names[tool.name], held_out))
         else:
             samples.append(_not_needed(random, head, effort))
     return samples
 
 
-def _called(random: Random, head: Sequence[Message], effort: Effort, function: Function, held_out: bool) -> Sample:
+def _other_names(random: Random, tool: Function) -> dict[str, str]:
+    """For a third of the functions: what its arguments are called has to be read where the tool is described."""
+    if random.random() > RENAMED:
+        return {}
+    other = random.sample(OTHER_NAMES, len(tool.arguments))
+    return {name: each for name, each in zip(tool.arguments, other, strict=True) if each not in tool.arguments}
+
+
+def _called(
+    random: Random,
+    head: Sequence[Message],
+    effort: Effort,
+    function: Function,
+    names: Mapping[str, str],
+    held_out: bool,
+) -> Sample:
     language = random.choice(LANGUAGES)
     arguments = {name: _drawn(random, pool, language, held_out) for name, pool in function.arguments.items()}
     wording = random.choice(function.asked[language][held_out])
     if not held_out and "text" not in arguments and wording[0] != "{":  # a mark after a text would be part of it
         wording = forms.dressed(random, wording, language)
-    made = call(function.name, arguments)
+    made = call(function.name, {names.get(name, name): value for name, value in arguments.items()})
     given = function.gives(random)
     said = given | ({"sky": SKIES_SAID[language][given["sky"]]} if "sky" in given else {})
     says = function.says[language].format(**arguments, **said)

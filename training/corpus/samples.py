@@ -170,13 +170,13 @@ GUIDE = (0.45, 0.6)  # share of what is not copying: while copying is learnt, an
 
 # shares of the rest; what comes in groups has as many conversations each as fit into a step of training
 MIX: tuple[tuple[Callable[[Random], Group], float], ...] = (
-    (_alone(instructions.sample), 0.34),
+    (_alone(instructions.sample), 0.38),
     (_alone(memory.sample), 0.18),
-    (lambda random: [memory.told(random)], 0.05),
+    (lambda random: [memory.told(random)], 0.08),
     (lambda random: [memory.untold(random)], 0.05),
-    (_alone(pages.sample), 0.08),
+    (_alone(pages.sample), 0.1),
     (_alone(schemas.sample), 0.21),
-    (_together(functions.group, 4), 0.12),
+    (_together(functions.group, 4), 0.14),
     (_together(arithmetic.group, 4), 0.04),
-    (_together(browsing.group, 2), 0.11),
+    (_together(browsing.group, 2), 0.13),
 )

@@ -189,9 +189,21 @@ POOLS: dict[str, dict[str, Pool]] = {
     },
 }
 
-ONSETS = ("b", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "br", "tr", "st", "kl")
-NUCLEI = ("a", "e", "i", "o", "u", "a", "e", "o")
-CODAS = ("", "", "", "n", "r", "l", "s", "m", "t")
+# of made-up words: half of them easy ones; the others have every letter and the clusters of many languages
+EASY = (
+    ("b", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "br", "tr", "st", "kl"),
+    ("a", "e", "i", "o", "u", "a", "e", "o"),
+    ("", "", "", "n", "r", "l", "s", "m", "t"),
+)
+ANY = (
+    (
+        *"bcdfghjklmnpqrstvwxyz",
+        *("ch", "sh", "th", "wr", "cl", "bl", "gl", "fl", "sl", "pl", "cr", "dr", "fr", "gr", "pr", "sk", "sp", "sw"),
+        *("", "", "lj", "sch", "zh", "qu", "ph", "kr", "gw", "ts"),
+    ),
+    ("a", "e", "i", "o", "u", "y", "ai", "ea", "ee", "ei", "ia", "ie", "oo", "ou", "au", "ue", "eya", "io"),
+    ("", "", "n", "r", "l", "s", "m", "t", "k", "d", "ck", "ng", "th", "x", "z", "p", "w", "nd", "rt", "lf", "c", "v"),
+)
 INVENTED = 0.7  # how often training says a word of no pool
 REPEATED = 0.25  # of the prefixes
 
@@ -214,9 +226,8 @@ def made(random: Random, language: str) -> str:
     """A word that nobody has heard: copying it takes reading it."""
     if language == "Chinese":
         return "".join(random.sample(words(language), random.choice((2, 2, 3))))
-    word = "".join(
-        random.choice(ONSETS) + random.choice(NUCLEI) + random.choice(CODAS) for _ in range(random.choice((1, 2, 2, 3)))
-    )
+    sounds, counts = random.choice(((EASY, (1, 2, 2, 3)), (ANY, (1, 1, 2))))
+    word = "".join(random.choice(each) for _ in range(random.choice(counts)) for each in sounds)
     return word.capitalize()
 
 
