@@ -2,8 +2,11 @@
 
 import ctypes
 import json
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -176,3 +179,32 @@ def test_pytorch_and_llama_cpp_compute_the_same(tmp_path: Path) -> None:
         ids = [int(id) for id in np.random.default_rng(length).integers(0, len(pieces), length)]
         worst, spread = difference(model, path, ids)
         assert worst < 0.05 * spread
+
+
+TRAINED = """
+import sys
+from pathlib import Path
+from training import train
+train.SAVE_EVERY = 3
+plan = train.Plan(int(sys.argv[2]), begin=Path(sys.argv[3]))
+train.train(plan, Path(sys.argv[1]), resume="resume" in sys.argv)
+"""
+
+
+@pytest.mark.soak
+def test_a_training_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is only needed for training: pip install --group training")
+    import torch
+
+    def trained(*arguments: str) -> dict[str, Any]:
+        line = [sys.executable, "-c", TRAINED, str(tmp_path), *arguments]
+        subprocess.run(line, cwd=TINY.parent.parent.parent, check=True, timeout=200)
+        return json.loads((tmp_path / "training.json").read_text())  # type: ignore[no-any-return]
+
+    first = trained("4", str(TINY))
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3
+    assert trained("8", "none.gguf", "resume") == first, "it had ended"
+    (tmp_path / "training.json").unlink()
+    again = trained("8", "none.gguf", "resume")  # what it began with is not needed any more
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 6
+    assert again["tokens"] > first["tokens"]
