@@ -15,7 +15,7 @@ import torch
 from training.average import average
 from training.export import export
 from training.shape import Shape
-from training.train import Plan, train
+from training.train import RECORD, Plan, train
 
 OUT = Path(__file__).parent / "out"
 
@@ -57,8 +57,10 @@ def _export(folder: Path) -> Path:
     kept = torch.load(folder / "vocabulary.pt", weights_only=True)
     weights = torch.load(folder / "weights.pt", weights_only=True)
     export({name: each.numpy() for name, each in weights.items()}, kept["pieces"], Shape(**kept["shape"]), path)
-    told = json.loads((folder / "training.json").read_text()) | {"size_bytes": path.stat().st_size}
-    (folder / "training.json").write_text(json.dumps(told, indent=1))
+    record = folder / RECORD
+    if record.exists():  # else the training has not ended
+        told = json.loads(record.read_text()) | {"size_bytes": path.stat().st_size}
+        record.write_text(json.dumps(told, indent=1))
     print(f"{path}: {path.stat().st_size:,} bytes")
     return path
 
