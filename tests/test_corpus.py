@@ -27,7 +27,7 @@ from training.corpus import (
     presets,
     values,
 )
-from training.corpus.samples import copying_share
+from training.corpus.samples import FIRST, LAST, SECOND
 from training.corpus.wordings import SLOTS, plain
 from training.data import encode
 from training.rows import batches, packed, repeated, repeats_share
@@ -213,12 +213,22 @@ def test_conversations_with_the_same_system_message_are_in_one_row(tiny_tokenize
 
 
 def test_copying_is_most_at_first_and_never_ends() -> None:
-    for kind in (copying_share, repeats_share):
+    for kind in (FIRST.copying_share, repeats_share):
         shares = [kind(step / 100) for step in range(101)]
         assert shares[0] == max(shares)
         assert all(after <= before for before, after in pairwise(shares))
         assert 0 < shares[-1] < 0.1
     assert repeats_share(0.01) == 1
+
+
+def test_the_later_parts_have_all_of_the_first_and_more_of_what_is_hard_to_copy() -> None:
+    first, *later = [
+        Counter(sample.kind for sample in islice(chain.from_iterable(groups(SEED, lambda: 0.5, mix)), 6000))
+        for mix in (FIRST, SECOND, LAST)
+    ]
+    for kinds in later:
+        assert kinds.keys() == first.keys()
+        assert all(kinds[kind] > 1.4 * first[kind] for kind in ("JSON", "browser", "copying"))
 
 
 def test_of_a_row_that_repeats_itself_what_stood_there_before_is_learnt() -> None:

@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def terminal(folder: Path) -> Iterator[Chat]:
-    environment = process_environment(folder / "home") | {"EDITOR": "sed -i s/hello/goodbye/", "LINES": "", "CI": ""}
+    environment = process_environment(folder / "home") | {"EDITOR": "sed -i s/hello/thanks/", "LINES": "", "CI": ""}
     arguments = ("chat", "tiny", "--temperature", "0")
     with Chat(environment, *arguments, folder=folder, before=WITH_BUG) as chat:
         chat.wait(lambda: chat.ready, "the first prompt")
@@ -147,8 +147,8 @@ TRANSCRIPTS: dict[str, list[tuple[str, str]]] = {
     "/edit": [
         ("/edit", "nothing has been asked yet"),
         ("hello", HELLO),
-        ("/edit", "Goodbye!"),
-        ("/raw", "goodbye<|end|>"),
+        ("/edit", "You are welcome!"),
+        ("/raw", "thanks<|end|>"),
     ],
     "/continue": [
         ("/continue", "nothing has been asked yet"),
@@ -338,7 +338,7 @@ def test_ctrl_x_ctrl_e_opens_the_editor_with_what_is_typed(chat: Chat) -> None:
     chat.type("say hello")
     chat.wait_for_typed("say hello")
     chat.key("ctrl-x", "ctrl-e")
-    chat.wait_for_typed("say goodbye")
+    chat.wait_for_typed("say thanks")
     chat.key("ctrl-c")
     chat.wait(lambda: chat.ready, "an empty prompt")
 

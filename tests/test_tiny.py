@@ -28,7 +28,7 @@ from training.corpus.schemas import FIELDS, satisfies, schema_of
 from training.through import as_json, as_message
 
 WEATHER, TIMER = (next(each for each in FUNCTIONS if each.name == name) for name in ("get_weather", "set_timer"))
-LOADED = "how can I see which models are loaded?"
+LOADED = "which models are loaded right now?"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from gptoss_cli.engine import binding
 from training import bpe, mxfp4
 from training.export import export, q8
 from training.gguf_writer import TensorType
+from training.parts import RECORD, VOCABULARY, WEIGHTS, join
 from training.restore import restore
 from training.rows import repeated
 from training.shape import Shape
@@ -101,23 +102,39 @@ def test_an_exported_model_is_read_back_as_it_was_rounded(tmp_path: Path) -> Non
         np.testing.assert_allclose(each, weights[name], rtol=0, atol=0.005 * np.abs(weights[name]).max(), err_msg=name)
 
 
+def _part(folder: Path, weights: bytes, pieces: bytes, minutes: float) -> Path:
+    folder.mkdir()
+    (folder / WEIGHTS).write_bytes(weights)
+    (folder / VOCABULARY).write_bytes(pieces)
+    told = {"minutes": minutes, "tokens": 10, "loss": [[5, minutes]], "parameters": 7}
+    (folder / RECORD).write_text(json.dumps(told))
+    return folder
+
+
+def test_the_last_part_is_the_model_and_all_are_told(tmp_path: Path) -> None:
+    parts = [_part(tmp_path / name, name.encode(), b"x", minutes) for name, minutes in (("a", 1.0), ("b", 3.0))]
+    join(parts, tmp_path / "out")
+    assert (tmp_path / "out" / WEIGHTS).read_bytes() == b"b"
+    assert (tmp_path / "out" / VOCABULARY).read_bytes() == b"x"
+    told = json.loads((tmp_path / "out" / RECORD).read_text())
+    assert told == {"minutes": 4.0, "tokens": 20, "loss": [[5, 1.0], [15, 3.0]], "parameters": 7}
+    with pytest.raises(ValueError, match="different vocabularies"):
+        join([*parts, _part(tmp_path / "other", b"", b"y", 1.0)], tmp_path / "out")
+
+
 @pytest.mark.soak
-def test_the_mean_of_two_trainings_tells_of_both(tmp_path: Path) -> None:
+def test_the_mean_of_two_models_lies_between_them(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is only needed for training: pip install --group training")
     from training.average import average
 
-    for name, value, pieces in ("a", 1.0, [b"x"]), ("b", 3.0, [b"x"]), ("other", 1.0, [b"y"]):
-        (tmp_path / name).mkdir()
-        torch.save({"head": torch.full((2, 2), value)}, tmp_path / name / "weights.pt")
-        torch.save({"shape": {"layers": 1}, "pieces": pieces}, tmp_path / name / "vocabulary.pt")
-        told = {"minutes": value, "tokens": 10, "loss": [[5, value]], "size_bytes": 7}
-        (tmp_path / name / "training.json").write_text(json.dumps(told))
-    average(tmp_path / "a", tmp_path / "b", tmp_path / "mean")
-    assert torch.equal(torch.load(tmp_path / "mean/weights.pt")["head"], torch.full((2, 2), 2.0))
-    told = json.loads((tmp_path / "mean/training.json").read_text())
-    assert told == {"minutes": 4.0, "tokens": 20, "loss": [[5, 1.0], [15, 3.0]], "size_bytes": 7}
+    for name, value in ("a", 1.0), ("b", 3.0):
+        _part(tmp_path / name, b"", b"x", 1.0)
+        torch.save({"head": torch.full((2, 2), value)}, tmp_path / name / WEIGHTS)
+    average(tmp_path / "a", tmp_path / "b", tmp_path / "mean", 0.75)
+    assert torch.equal(torch.load(tmp_path / "mean" / WEIGHTS)["head"], torch.full((2, 2), 2.5))
+    other = _part(tmp_path / "other", b"", b"y", 1.0)
     with pytest.raises(ValueError, match="different vocabularies"):
-        average(tmp_path / "a", tmp_path / "other", tmp_path / "mean")
+        average(tmp_path / "a", other, tmp_path / "mean", 0.5)
 
 
 @pytest.mark.soak

@@ -9,6 +9,7 @@ import numpy as np
 
 from gptoss_cli.harmony.tokenizer import O200K_HARMONY_SPECIALS, Tokenizer
 from training.corpus import groups
+from training.corpus.samples import Mix
 from training.data import Pair, encode
 
 LONGEST = 1500  # ids in a row, two conversations with the browser among them; a longer one is left out
@@ -49,15 +50,21 @@ class Batch:
 
 
 def batches(
-    seed: int, tokenizer: Tokenizer, tokens: int, share: Callable[[], float], rank: int = 0, workers: int = 1
+    seed: int,
+    tokenizer: Tokenizer,
+    tokens: int,
+    share: Callable[[], float],
+    rank: int = 0,
+    workers: int = 1,
+    mix: Mix | None = None,
 ) -> Iterator[Batch]:
     """Batches of about `tokens` ids without end.
 
-    share: how much of the training is over. rank, workers: those of one of several processes, which all make the same
+    share, mix: as for corpus.groups. rank, workers: those of one of several processes, which all make the same
     batches and take those of about the same size at the same time, so that none waits for another.
     """
     random = Random(seed)
-    source = rows(random, seed, tokenizer, share)
+    source = rows(random, seed, tokenizer, share, mix)
     while True:
         drawn = sorted((next(source) for _ in range(POOL * workers)), key=lambda row: len(row.ids))
         ready = sorted(_batched(drawn, tokens), key=lambda batch: batch.ids.size)
@@ -66,9 +73,11 @@ def batches(
             yield shift[rank]
 
 
-def rows(random: Random, seed: int, tokenizer: Tokenizer, share: Callable[[], float]) -> Iterator[Row]:
+def rows(
+    random: Random, seed: int, tokenizer: Tokenizer, share: Callable[[], float], mix: Mix | None = None
+) -> Iterator[Row]:
     """Groups of conversations, and rows that repeat themselves, without end."""
-    source = groups(seed, share)
+    source = groups(seed, share, mix)
     ordinary = tokenizer.n_vocab - len(O200K_HARMONY_SPECIALS)
     while True:
         if random.random() < repeats_share(share()):

@@ -21,8 +21,10 @@ from torch.nn import functional
 
 from gptoss_cli.harmony.tokenizer import Tokenizer
 from training import induction
+from training.corpus.samples import FIRST, Mix
 from training.data import tokenizer, vocabulary
 from training.model import GptOss, Span
+from training.parts import RECORD, VOCABULARY, WEIGHTS
 from training.restore import restore
 from training.rows import Batch, batches
 from training.shape import Shape
@@ -33,7 +35,7 @@ BFLOAT16 = any(flag in Path("/proc/cpuinfo").read_text() for flag in ("avx512_bf
 TOKENS = 900  # per worker and step, mostly two rows: small steps learn more from the same tokens
 WARM_UP_STEPS = 40
 SAVE_EVERY = 200  # steps: three minutes
-RECORD, STATE = "training.json", "state.pt"
+STATE = "state.pt"
 DECAY_FROM, QUANTIZE_FROM = 0.4, 0.75  # shares of the steps
 QUANTIZE_EVERY = 4  # steps: weights hardly move between them, and rounding takes half a step
 RATES = {"muon": 0.01, "experts": 0.0007, "rest": 0.006, "head": 0.003}
@@ -48,6 +50,7 @@ class Plan:
     seed: int = 1
     begin: Path | None = None
     rate: float = 1.0
+    mix: Mix = FIRST
 
     def share(self, step: int) -> float:
         """How much of the training is over."""
@@ -67,12 +70,12 @@ def train(plan: Plan, out: Path, *, resume: bool = False) -> None:
     (out / RECORD).unlink(missing_ok=True)
     torch.set_num_threads(1)  # the workers are copies of this process, which threads do not survive
     if resume and (out / STATE).exists():
-        kept = torch.load(out / "vocabulary.pt", weights_only=True)
+        kept = torch.load(out / VOCABULARY, weights_only=True)
         model, pieces = GptOss(Shape(**kept["shape"])), kept["pieces"]
     else:
         (out / STATE).unlink(missing_ok=True)
         model, pieces = _first_model(plan)
-        torch.save({"shape": asdict(model.shape), "pieces": pieces}, out / "vocabulary.pt")
+        torch.save({"shape": asdict(model.shape), "pieces": pieces}, out / VOCABULARY)
     size = sum(weight.numel() for weight in model.parameters())
     shared = torch.zeros(WORKERS, size).share_memory_()
     context = get_context("fork")
@@ -113,7 +116,7 @@ def _work(rank: int, plan: Plan, words: Tokenizer, model: GptOss, shared: Tensor
         stepper.load(state["stepper"])
         record, first = _Record(**state["record"]), state["step"]
     share = plan.share(first)
-    feed = batches(plan.seed * 1000 + first, words, TOKENS, lambda: share, rank, WORKERS)
+    feed = batches(plan.seed * 1000 + first, words, TOKENS, lambda: share, rank, WORKERS, plan.mix)
     for step in range(first, plan.steps):
         share = plan.share(step)
         barrier.wait()
@@ -128,10 +131,10 @@ def _work(rank: int, plan: Plan, words: Tokenizer, model: GptOss, shared: Tensor
         if rank == 0 and (step + 1) % SAVE_EVERY == 0:
             state = {"model": model.state_dict(), "stepper": stepper.state(), "record": record.state()}
             _save(state | {"step": step + 1}, out)
-            torch.save(model.state_dict(), out / "weights.pt")  # --export-only tells how far it is
+            torch.save(model.state_dict(), out / WEIGHTS)  # --export-only tells how far it is
     if rank == 0:
         stepper.round_experts()
-        torch.save(model.state_dict(), out / "weights.pt")
+        torch.save(model.state_dict(), out / WEIGHTS)
         (out / RECORD).write_text(json.dumps(record.summary(model.shape, shared.shape[1]), indent=1))
 
 
