@@ -256,7 +256,7 @@ def test_a_second_run_with_the_same_system_text_reads_only_the_question(gptoss: 
 @pytest.mark.soak
 def test_a_session_that_goes_on_in_another_process_is_not_read_again(gptoss: Gptoss, home: Path) -> None:
     environment = process_environment(home)
-    with Chat(environment, "chat", "tiny") as chat:
+    with Chat(environment, "chat", "tiny", "--max-thinking", "100", "--max-tokens", "100") as chat:
         chat.wait(lambda: chat.ready, "the first prompt")
         chat.paste("tell me about this: " + "the sky is blue and the grass is green, " * 450)
         chat.key("enter")
