@@ -27,7 +27,7 @@ from training.corpus import (
     presets,
     values,
 )
-from training.corpus.samples import FIRST, LAST, SECOND
+from training.corpus.mixes import FIRST, LAST, SECOND
 from training.corpus.wordings import SLOTS, plain
 from training.data import encode
 from training.rows import batches, packed, repeated, repeats_share

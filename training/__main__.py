@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from training.average import average
-from training.corpus.samples import LAST, SECOND
+from training.corpus.mixes import LAST, SECOND
 from training.export import export
 from training.parts import RECORD, VOCABULARY, WEIGHTS, join
 from training.shape import Shape

@@ -9,7 +9,7 @@ import numpy as np
 
 from gptoss_cli.harmony.tokenizer import O200K_HARMONY_SPECIALS, Tokenizer
 from training.corpus import groups
-from training.corpus.samples import Mix
+from training.corpus.mixes import FIRST, Mix
 from training.data import Pair, encode
 
 LONGEST = 1500  # ids in a row, two conversations with the browser among them; a longer one is left out
@@ -56,7 +56,7 @@ def batches(
     share: Callable[[], float],
     rank: int = 0,
     workers: int = 1,
-    mix: Mix | None = None,
+    mix: Mix = FIRST,
 ) -> Iterator[Batch]:
     """Batches of about `tokens` ids without end.
 
@@ -74,7 +74,7 @@ def batches(
 
 
 def rows(
-    random: Random, seed: int, tokenizer: Tokenizer, share: Callable[[], float], mix: Mix | None = None
+    random: Random, seed: int, tokenizer: Tokenizer, share: Callable[[], float], mix: Mix = FIRST
 ) -> Iterator[Row]:
     """Groups of conversations, and rows that repeat themselves, without end."""
     source = groups(seed, share, mix)

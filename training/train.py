@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from gptoss_cli.harmony.tokenizer import Tokenizer
 from training import induction
-from training.corpus.samples import FIRST, Mix
+from training.corpus.mixes import FIRST, Mix
 from training.data import tokenizer, vocabulary
 from training.model import GptOss, Span
 from training.parts import RECORD, VOCABULARY, WEIGHTS

@@ -1,7 +1,7 @@
 """What training sees, mixed; and what the evaluation asks."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 from gptoss_cli.messages import Conversation, Effort, Message, user
@@ -22,21 +22,20 @@ from training.corpus import (
 from training.corpus.analyses import analysis, cut
 from training.corpus.dialog import EFFORTS, LANGUAGES, Sample, developer, final, system, thought
 from training.corpus.intents import Intent, intents
+from training.corpus.mixes import FIRST, Mix
 from training.corpus.wordings import filled
 
 Group = list[Sample]  # samples that begin with the same messages
 TOGETHER = 4  # samples that share their system message, which is a third of most of them
 
-COPYING_ENDS = 0.4  # until which share of training copying becomes less
 
-
-def groups(seed: int, share: Callable[[], float], mix: "Mix | None" = None) -> Iterator[Group]:
+def groups(seed: int, share: Callable[[], float], mix: Mix = FIRST) -> Iterator[Group]:
     """Training conversations without end.
 
-    share: how much of the training is over, from 0 to 1. mix: what there is how much of; None: FIRST.
+    share: how much of the training is over, from 0 to 1.
     """
     waiting: dict[Effort, Group] = {}  # of one level, so that they can share their system message
-    for group in _groups(Random(seed), share, mix or FIRST):
+    for group in _groups(Random(seed), share, mix):
         if len(group) > 1:
             yield group
             continue
@@ -46,12 +45,12 @@ def groups(seed: int, share: Callable[[], float], mix: "Mix | None" = None) -> I
             yield waiting.pop(group[0].effort)
 
 
-def _groups(random: Random, share: Callable[[], float], mix: "Mix") -> Iterator[Group]:
-    makers, weights = zip(*mix.rest, strict=True)
+def _groups(random: Random, share: Callable[[], float], mix: Mix) -> Iterator[Group]:
+    makers, weights = [MAKERS[name] for name in mix.rest], list(mix.rest.values())
     while True:
         if random.random() < mix.copying_share(share()):
             yield [random.choice((copying.echo, copying.recall))(random)]
-        elif random.random() < mix.guide[share() >= COPYING_ENDS]:
+        elif random.random() < mix.guide_share(share()):
             yield _guide_group(random)
         else:
             yield random.choices(makers, weights)[0](random)
@@ -163,69 +162,15 @@ def _together(make: Callable[..., Group], count: int) -> Callable[[Random], Grou
 
 NOISE = tuple("abcdefghijklmnopqrstuvwxyz0123456789.-=?")
 
-
-@dataclass(frozen=True)
-class Mix:
-    """What a training consists of.
-
-    copying: its share at first, and from COPYING_ENDS on. guide: that of what is not copying, before and after.
-    rest: shares of the rest; what comes in groups has as many conversations each as fit into a step of training.
-    """
-
-    copying: tuple[float, float]
-    guide: tuple[float, float]
-    rest: tuple[tuple[Callable[[Random], Group], float], ...]
-
-    def copying_share(self, share: float) -> float:
-        """How much of the samples is plain copying: more at first, as it is what the rest stands on."""
-        first, last = self.copying
-        return last + (first - last) * max(0.0, 1 - share / COPYING_ENDS)
-
-
-# more of the guide once copying is learnt: there is much to know by heart
-FIRST = Mix(
-    (0.15, 0.04),
-    (0.45, 0.6),
-    (
-        (_alone(instructions.sample), 0.38),
-        (_alone(memory.sample), 0.18),
-        (lambda random: [memory.told(random)], 0.08),
-        (lambda random: [memory.untold(random)], 0.05),
-        (_alone(pages.sample), 0.1),
-        (_alone(schemas.sample), 0.21),
-        (_together(functions.group, 4), 0.14),
-        (_together(arithmetic.group, 4), 0.04),
-        (_together(browsing.group, 2), 0.13),
-    ),
-)
-# what the first part leaves weak: everything that copies long texts or several values
-SECOND = Mix(
-    (0.1, 0.1),
-    (0.36, 0.36),
-    (
-        (_alone(instructions.sample), 0.12),
-        (_alone(memory.sample), 0.2),
-        (lambda random: [memory.told(random)], 0.1),
-        (lambda random: [memory.untold(random)], 0.04),
-        (_alone(pages.sample), 0.06),
-        (_alone(schemas.sample), 0.7),
-        (_together(functions.group, 4), 0.2),
-        (_together(arithmetic.group, 4), 0.04),
-        (_together(browsing.group, 2), 0.22),
-    ),
-)
-LAST = Mix(
-    (0.1, 0.1),
-    (0.38, 0.38),
-    (
-        (_alone(instructions.sample), 0.13),
-        (_alone(memory.sample), 0.2),
-        (lambda random: [memory.told(random)], 0.13),
-        (lambda random: [memory.untold(random)], 0.04),
-        (_alone(pages.sample), 0.06),
-        (_alone(schemas.sample), 0.6),
-        (_together(functions.group, 4), 0.2),
-        (_together(arithmetic.group, 4), 0.04),
-        (_together(browsing.group, 2), 0.3),
-    ),
-)
+# what comes in groups has as many conversations each as fit into a step of training
+MAKERS: dict[str, Callable[[Random], Group]] = {
+    "instructions": _alone(instructions.sample),
+    "memory": _alone(memory.sample),
+    "told": lambda random: [memory.told(random)],
+    "untold": lambda random: [memory.untold(random)],
+    "Markdown": _alone(pages.sample),
+    "JSON": _alone(schemas.sample),
+    "functions": _together(functions.group, 4),
+    "python": _together(arithmetic.group, 4),
+    "browser": _together(browsing.group, 2),
+}
