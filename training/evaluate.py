@@ -218,10 +218,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("gguf", type=Path)
     parser.add_argument("--record", type=Path, help="write the figures, every prompt and every reply here")
+    parser.add_argument("--seed", type=int, default=SEED, help="other values and levels; 1 to 3 are the training's")
     arguments = parser.parse_args()
     with closing(LocalChat(LlamaEngine(arguments.gguf), vocabulary.load(arguments.gguf))) as chat:
         unguarded, guarded = (
-            [outcome(chat, sample, header_guard=guard) for sample in held_out(SEED)] for guard in (False, True)
+            [outcome(chat, sample, header_guard=guard) for sample in held_out(arguments.seed)]
+            for guard in (False, True)
         )
     figures = report(unguarded)
     figures["with_header_guard"] = {name: report(guarded)[name] for name in ROWS}
