@@ -20,5 +20,6 @@ def average(first: Path, second: Path, out: Path, share: float) -> None:
     check_same(first, second)
     out.mkdir(parents=True, exist_ok=True)
     models = [torch.load(folder / WEIGHTS, weights_only=True) for folder in (first, second)]
-    torch.save({name: weight.lerp(models[1][name], share) for name, weight in models[0].items()}, out / WEIGHTS)
+    mean = {name: (1 - share) * weight + share * models[1][name] for name, weight in models[0].items()}
+    torch.save(mean, out / WEIGHTS)
     shutil.copyfile(first / VOCABULARY, out / VOCABULARY)
