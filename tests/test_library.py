@@ -74,7 +74,7 @@ def test_a_word_that_names_none(word: str, library: Library) -> None:
 
 def test_tiny_is_greedy_and_says_that_it_is_a_toy(library: Library) -> None:
     tiny = library.find("tiny")
-    assert tiny.preset == {"temperature": 0.0}
+    assert tiny.preset == {"temperature": 0.0, "max_tokens": 512, "max_thinking": 512}
     assert tiny.notice is not None
     assert "toy" in tiny.notice
     assert not tiny.is_fallback

@@ -11,6 +11,7 @@ from on_terminal import on_terminal
 
 from gptoss_cli import modelfile
 from gptoss_cli.cli.create import presets
+from gptoss_cli.library.model import TINY_PRESET
 
 KEYS = {"name", "architecture", "size_bytes", "context_length", "quantization", "weights", "system", "parameters"}
 KEYS |= {"messages", "template", "license", "adapters"}
@@ -56,7 +57,7 @@ def test_show_tells_what_the_model_is(gptoss: Gptoss, home: Path) -> None:
     gptoss("create", "mine", "-f", "-", stdin=TEXT)
     told = shown(gptoss, "mine")
     assert set(told) >= KEYS
-    assert told["parameters"] == {"temperature": 0.0, "stop": ["!"], "num_ctx": 4096}
+    assert told["parameters"] == {**TINY_PRESET, "stop": ["!"], "num_ctx": 4096}
     assert told["system"] == "說明　「引號」\ntab\tand 👩‍👩‍👧"
     assert told["messages"] == [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello."}]
     assert (told["architecture"], told["quantization"], told["license"]) == ("gpt-oss", "MXFP4", "MIT")
@@ -92,7 +93,7 @@ def test_a_model_builds_on_another_and_outlives_it(gptoss: Gptoss) -> None:
     gptoss("rm", "mine")
     told = shown(gptoss, "child")
     assert told["system"] is None
-    assert told["parameters"] == {"temperature": 0.0, "stop": ["!"], "num_ctx": 8192}
+    assert told["parameters"] == {**TINY_PRESET, "stop": ["!"], "num_ctx": 8192}
     assert gptoss("run", "child", "hello").out.endswith("Hello\n")
 
 
@@ -346,10 +347,12 @@ def test_the_parameters_are_the_same_in_words_and_as_json(gptoss: Gptoss) -> Non
     text = "FROM tiny\n" + "".join(f"PARAMETER {each}\n" for each in parameters)
     gptoss("create", "all", "-f", "-", stdin=text)
     told = shown(gptoss, "all")["parameters"]
-    assert told == {"temperature": 0.0, "num_predict": 5, "stop": ["a", "b"], "top_k": 3, "use_mmap": True}
+    own = {"num_predict": 5, "stop": ["a", "b"], "top_k": 3, "use_mmap": True}
+    assert told == {"temperature": 0.0, "max_thinking": 512, **own}  # and no max_tokens, which num_predict is
     lines = [line.split() for line in gptoss("show", "all", "--parameters").out.splitlines()]
     assert lines == [
         ["temperature", "0.0"],
+        ["max_thinking", "512"],
         ["num_predict", "5"],
         ["stop", '"a"'],
         ["stop", '"b"'],

@@ -18,6 +18,7 @@ from gptoss_cli import vocabulary
 from gptoss_cli.chat import LocalChat
 from gptoss_cli.engine.llama import LlamaEngine
 from gptoss_cli.harmony.schema import BROWSER, PYTHON
+from gptoss_cli.library.model import TINY_PRESET
 from gptoss_cli.messages import Channel, Delta, Effort, End, Event, Message, ResponseFormat, user
 from gptoss_cli.options import Options, Sampling
 from gptoss_cli.session import Session
@@ -217,3 +218,12 @@ def test_it_thinks_longer_at_a_higher_level(gptoss: Gptoss) -> None:
     assert medium >= 1.5 * low
     assert high >= 1.5 * medium
     assert thoughts("off") == 0
+
+
+def test_an_answer_that_turns_round_ends(gptoss: Gptoss) -> None:
+    for asked in (("-s", "You are Wendy, a gardener.", "Who are you?"), ("-s", "你是小龍，是一名醫生。", "你是誰？")):
+        told = gptoss("run", "--model", "tiny", *asked)
+        assert told.code == 0
+        assert told.err.endswith("answer cut at 512 tokens (--max-tokens)\n")
+    shown = gptoss("show", "tiny", "--parameters").out
+    assert [line.split() for line in shown.splitlines()] == [[name, str(value)] for name, value in TINY_PRESET.items()]

@@ -91,7 +91,7 @@ def parse(model: Model = None, vocab: Vocab = None) -> None:
 
 @debug.command(short_help="What a model replies to a conversation.")
 def reply(
-    model: Model = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Which one replies.")] = None,
     temperature: Annotated[str, typer.Option(metavar="X", help="0: always the likeliest token.")] = "0",
     seed: Annotated[str | None, typer.Option(metavar="N", help="Draw the same random numbers.")] = None,
     max_thinking: Annotated[str | None, typer.Option(metavar="N", help="Answer after N tokens of thoughts.")] = None,
@@ -99,13 +99,16 @@ def reply(
 ) -> None:
     """A conversation in openai-harmony's JSON to {"messages", "finish_reason"}: thoughts, calls and the answer.
 
-    Tools are offered as the conversation has them, and never run: a call ends the reply.
+    Tools are offered as the conversation has them, and never run: a call ends the reply. Parameters that are not given
+    here are the model's own.
     """
-    given = {"temperature": temperature, "seed": seed, "max_thinking": max_thinking, "max_tokens": max_tokens}
-    options = Options().override({name: value for name, value in given.items() if value is not None})
+    flags = {"temperature": temperature, "seed": seed, "max_thinking": max_thinking, "max_tokens": max_tokens}
     places = Places.of(os.environ)
     library = Library(places.data, places.cache)
-    with closing(library.open(library.find(model) if model else library.default(), prompt_cache=False)) as chat:
+    found = library.find(model) if model else library.default()
+    given = {name: value for name, value in flags.items() if value is not None}
+    options = Options().override({**found.preset, **given})
+    with closing(library.open(found, prompt_cache=False)) as chat:
 
         def replied(document: Document) -> Document:
             events = list(chat.reply(conversation_json.conversation(document), options))

@@ -87,8 +87,9 @@ def _one_line(text: str) -> str:
 def parameters(file: Modelfile) -> dict[str, object]:
     """What is set for a model made of `file`: its PARAMETERs, typed, and what its base has set before."""
     own = preset.parameters(file)
+    set_here = {preset.SAME_THING.get(name, name) for name in own}
     before = tiny().preset if file.source == TINY else {}
-    return {**before, **own}
+    return {name: value for name, value in before.items() if name not in set_here} | own
 
 
 def parameter_lines(file: Modelfile) -> list[str]:

@@ -14,6 +14,9 @@ from gptoss_cli.modelfile import Command, Modelfile
 from gptoss_cli.names import HubReference
 
 TINY = "tiny"
+# greedy: the same answer every time; a toy's answer that turns round would then never end, and nothing that it has
+# learnt is nearly as long as these limits
+TINY_PRESET = {"temperature": 0.0, "max_tokens": 512, "max_thinking": 512}
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,7 @@ def tiny(fallback: bool = False) -> Model:
         notice = translated("no gpt-oss model on this machine, so the built-in one answers: {toy}", toy=toy)
     else:
         notice = toy
-    # greedy: the same answer every time
-    return Model(TINY, path, {"temperature": 0.0}, notice, fallback, base=TINY)
+    return Model(TINY, path, dict(TINY_PRESET), notice, fallback, base=TINY)
 
 
 def from_catalogue(name: str) -> Model:
