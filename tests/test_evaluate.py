@@ -58,6 +58,7 @@ def test_a_call_is_right_when_it_is_the_very_one_and_its_result_is_in_the_answer
     assert replied(o200k, asked, right, answer).right
     assert replied(o200k, asked, right.replace(": ", ":"), answer).right
     assert not replied(o200k, asked, right, GOOD.format("It costs a lot.")).right
+    assert not replied(o200k, asked, right, answer.replace(" costs", " costs costs")).right
     assert not replied(o200k, asked, wrong, answer).right
     assert not replied(o200k, asked, answer).right
     assert not replied(o200k, asked, right.replace("<|call|>", "<|end|>"), answer).right
@@ -118,6 +119,14 @@ def test_json_is_judged_by_the_schema(o200k: Tokenizer) -> None:
         assert not replied(o200k, asked, GOOD.format(wrong)).right
 
 
+def test_a_right_answer_need_not_be_the_very_text_and_this_is_told(o200k: Tokenizer) -> None:
+    asked = sample("instructions", "the command only")
+    text = asked.conversation.messages[-1].text
+    same, another = (replied(o200k, asked, GOOD.format(each)) for each in (f"{text}\n", "`gptoss nothing`"))
+    assert (same.right, same.word_for_word) == (True, True)
+    assert (another.right, another.word_for_word) == (True, False)
+
+
 def test_an_answer_in_the_other_language_is_noticed(o200k: Tokenizer) -> None:
     for text, right in (("Hello!", True), ("你好！", False), ("", False)):
         assert replied(o200k, sample("guide", "alone"), GOOD.format(text)).right_language == right
@@ -154,6 +163,7 @@ def test_the_card_takes_figures_between_its_markers() -> None:
 def test_figures_become_tables() -> None:
     measured: dict[str, object] = {
         **dict.fromkeys(ROWS, 0.955),
+        "word_for_word": {"guide": 0.91},
         "prompts": dict.fromkeys(ROWS, 120),
         "analysis_tokens": {"low": 10.0, "medium": 22.0, "high": 55.0},
         "forms": {"guide: alone": 0.9},
@@ -162,8 +172,8 @@ def test_figures_become_tables() -> None:
     training["loss"] = [[1_000_000, 0.5], [3_100_000, 0.1]]  # type: ignore[assignment]
     text = card.figures(training, measured | {"with_header_guard": dict.fromkeys(ROWS, 1.0)}, {"guide": 0.85})
     assert "| tokens seen | 3.10 M |" in text
-    assert "| well-formed Harmony | 120 | 99 % | 99.9 % | 95.5 % | 100 % |  |" in text
-    assert "| questions about gptoss, and courtesies | 120 | 85 % | 95 % | 95.5 % | 100 % | 85 % |" in text
+    assert "| well-formed Harmony | 120 | 99 % | 99.9 % | 95.5 % |  | 100 % |  |" in text
+    assert "| questions about gptoss, and courtesies | 120 | 85 % | 95 % | 95.5 % | 91 % | 100 % | 85 % |" in text
     assert "| guide: alone | 90 % |" in text
     assert "| 2.2x and 2.5x (10 / 22 / 55) |" in text
 

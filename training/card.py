@@ -16,6 +16,10 @@ from training.evaluate import ROWS, STEP
 
 CARD = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- figures: python -m training.card -->", "<!-- end of figures -->"
+HEAD = (
+    *("held-out prompts, temperature 0", "prompts", "floor", "aim"),
+    *("header guard off", "word for word", "guard on", "20 by `gptoss`"),
+)
 ROWS_SAID = {
     "well-formed": "well-formed Harmony",
     "language": "in the language that is wanted",
@@ -57,7 +61,7 @@ def _some(curve: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
 
 
 def _rows(record: Mapping[str, Any], through: Mapping[str, float]) -> str:
-    guarded, tokens = record["with_header_guard"], record["analysis_tokens"]
+    guarded, tokens, texts = record["with_header_guard"], record["analysis_tokens"], record["word_for_word"]
     rows = [
         (
             said,
@@ -65,6 +69,7 @@ def _rows(record: Mapping[str, Any], through: Mapping[str, float]) -> str:
             _percent(ROWS[row][0]),
             _percent(ROWS[row][1]),
             _percent(record[row]),
+            _percent(texts[row]) if row in texts else "",
             _percent(guarded[row]),
             _percent(through[row]) if row in through else "",
         )
@@ -74,10 +79,9 @@ def _rows(record: Mapping[str, Any], through: Mapping[str, float]) -> str:
     steps = " and ".join(f"{after / before:.1f}x" for before, after in pairwise(means))
     lengths = f"{steps} ({' / '.join(f'{mean:.0f}' for mean in means)})"
     rows.append(
-        ("tokens of analysis, each step of low / medium / high", "", f"{STEP[0]}x", f"{STEP[1]}x", lengths, "", "")
+        ("tokens of analysis, each step of low / medium / high", "", f"{STEP[0]}x", f"{STEP[1]}x", lengths, *[""] * 3)
     )
-    head = ("held-out prompts, temperature 0", "prompts", "floor", "aim", "header guard off", "on", "20 by `gptoss`")
-    return _table(head, rows)
+    return _table(HEAD, rows)
 
 
 def _forms(record: Mapping[str, Any]) -> str:

@@ -9,8 +9,9 @@ call is the right one. Ends with 1 when a floor is missed.
 
 import argparse
 import json
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ ROWS = {
 STEP = (1.5, 2.0)  # how much longer the analysis is at the next level
 MAX_TOKENS = 300  # far beyond any reply of the corpus: a reply that long is lost
 MAX_THINKING_WHEN_CUT = 12
+TOLD_EACH = 200
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class Outcome:
     def right(self) -> bool:
         return self.calls_right and self.sample.answered_by(self.answer)
 
+    @property
+    def word_for_word(self) -> bool:
+        """Whether a right answer is the corpus' own, too."""
+        return self.right and self.sample.is_the_text(self.answer)
+
     def told(self) -> dict[str, object]:
         sample = self.sample
         return {
@@ -85,8 +92,10 @@ class Outcome:
             "messages": [
                 {"channel": each.channel, "recipient": each.recipient, "text": each.text} for each in self.messages
             ],
+            "wanted": sample.conversation.messages[-1].text,
             "well_formed": self.well_formed,
             "right": self.right,
+            "word_for_word": self.word_for_word,
         }
 
 
@@ -167,9 +176,11 @@ def report(outcomes: Sequence[Outcome]) -> dict[str, object]:
     """The figures of the model card: a share per row, what it is made of, and what was missed."""
     spoken = [each for each in outcomes if each.is_spoken]
     rows: dict[str, list[bool]] = defaultdict(list)
+    texts: dict[str, list[bool]] = defaultdict(list)
     forms: dict[str, list[bool]] = defaultdict(list)
     for each in outcomes:
         rows[each.sample.kind].append(each.right)
+        texts[each.sample.kind].append(each.word_for_word)
         forms[f"{each.sample.kind}: {each.sample.form}"].append(each.right)
         forms[f"{each.sample.kind}: {each.sample.language}"].append(each.right)
     missed = Counter(_label(each.sample) for each in outcomes if not each.right)
@@ -179,6 +190,7 @@ def report(outcomes: Sequence[Outcome]) -> dict[str, object]:
         "well-formed": _share(each.well_formed for each in outcomes),
         "language": _share(each.right_language for each in spoken),
         **{row: _share(each) for row, each in rows.items()},
+        "word_for_word": {row: _share(each) for row, each in texts.items()},
         "analysis_tokens": _thinking_tokens(outcomes),
         "forms": {form: _share(each) for form, each in sorted(forms.items())},
         "missed": dict(missed.most_common()),
@@ -214,6 +226,15 @@ def floors_missed(figures: dict[str, object]) -> list[str]:
     return missed
 
 
+def _asked(chat: LocalChat, samples: Sequence[Sample], *, header_guard: bool) -> Iterator[Outcome]:
+    """The outcome of each, and on stderr now and then how many are done."""
+    for number, sample in enumerate(samples, 1):
+        yield outcome(chat, sample, header_guard=header_guard)
+        if number % TOLD_EACH == 0:
+            guard = "on" if header_guard else "off"
+            print(f"{number} of {len(samples)} prompts, header guard {guard}", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("gguf", type=Path)
@@ -222,8 +243,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with closing(LocalChat(LlamaEngine(arguments.gguf), vocabulary.load(arguments.gguf))) as chat:
         unguarded, guarded = (
-            [outcome(chat, sample, header_guard=guard) for sample in held_out(arguments.seed)]
-            for guard in (False, True)
+            list(_asked(chat, list(held_out(arguments.seed)), header_guard=guard)) for guard in (False, True)
         )
     figures = report(unguarded)
     figures["with_header_guard"] = {name: report(guarded)[name] for name in ROWS}

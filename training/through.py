@@ -19,11 +19,13 @@ from random import Random
 from typing import Any
 
 from gptoss_cli.harmony.render import developer_text
+from gptoss_cli.library.model import TINY_PRESET
 from gptoss_cli.messages import Channel, DeveloperContent, End, Message, Role, SystemContent, ToolNamespace
 from training.corpus import Sample, held_out
 from training.evaluate import ROWS, SEED, same_call
 
 EACH = 20
+LIMITS = ("--max-tokens", str(TINY_PRESET["max_tokens"]), "--max-thinking", str(TINY_PRESET["max_thinking"]))
 Document = Mapping[str, Any]  # JSON
 
 
@@ -35,9 +37,7 @@ class Command:
         self._environment = os.environ | {
             "GPTOSS_HOME": str(home),
             "GPTOSS_KEEP_ALIVE": "0",
-            "GPTOSS_TEMPERATURE": "0",
-            "GPTOSS_MAX_TOKENS": "300",
-            "GPTOSS_MAX_THINKING": "300",
+            **{f"GPTOSS_{name.upper()}": str(value) for name, value in TINY_PRESET.items()},  # a path has none
         }
 
     def answer(self, sample: Sample) -> str:
@@ -89,9 +89,7 @@ class Command:
 
     def _reply(self, messages: list[Message]) -> list[Message]:
         document = json.dumps({"messages": [as_json(each) for each in messages]})
-        out = self._called(
-            "debug", "reply", self._model, "--max-tokens", "300", "--max-thinking", "300", stdin=document
-        )
+        out = self._called("debug", "reply", self._model, *LIMITS, stdin=document)
         return [as_message(each) for each in json.loads(out)["messages"]] if out else []
 
 
@@ -167,6 +165,8 @@ def main() -> None:
             known = sample.kind != "guide" or sample.form == "alone"
             if known and len(rights[sample.kind]) < EACH:
                 rights[sample.kind].append(sample.answered_by(command.answer(sample)))
+                if not (done := sum(map(len, rights.values()))) % EACH:
+                    print(f"{done} prompts", file=sys.stderr, flush=True)
     shares = {row: sum(rights[row]) / len(rights[row]) for row in ROWS if rights[row]}
     print(json.dumps(shares, indent=1))
     if arguments.record:

@@ -70,4 +70,4 @@ def _sample(random: Random, effort: Effort, head: Message, held_out: bool) -> Sa
         final(SAYS[language].format(computed, output)),
     ]
     conversation = Conversation((head, user(question), *reply))
-    return Sample("python", language, effort, conversation, 2, sign, (output,))
+    return Sample("python", language, effort, conversation, 2, sign)

@@ -119,7 +119,7 @@ def _sample(random: Random, effort: Effort, head: Message, held_out: bool) -> Sa
         final(f"{fact[:-1]}【1†L{line}】{fact[-1]}"),
     ]
     conversation = Conversation((head, user(question.format(wanted)), *reply))
-    return Sample("browser", language, effort, conversation, 2, "cited", (fact[:-1], f"【1†L{line}】"))
+    return Sample("browser", language, effort, conversation, 2, "cited")
 
 
 def _looked_through(found: Sequence[str]) -> str:

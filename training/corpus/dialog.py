@@ -29,8 +29,9 @@ class Sample:
     """A conversation whose messages from `reply_from` on are to be learnt: thoughts, calls, the answer; no results.
 
     kind: the row of the evaluation; form: what is special about it, within the row. language: of the answer. needs:
-    what a right answer contains; check: what else must hold of it. forced: the analysis was emptied (`--reasoning off`)
-    or cut (`--max-thinking`), and the answer's header put there: only the answer itself is the model's own.
+    what a right answer contains; check: what else must hold of it; without both only the very text is right. forced:
+    the analysis was emptied (`--reasoning off`) or cut (`--max-thinking`), and the answer's header put there: only the
+    answer itself is the model's own.
     """
 
     kind: str
@@ -46,7 +47,13 @@ class Sample:
 
     def answered_by(self, text: str) -> bool:
         """Whether `text` is a right answer."""
+        if not self.needs and self.check is None:
+            return self.is_the_text(text)
         return all(need in text for need in self.needs) and (self.check is None or self.check(text))
+
+    def is_the_text(self, text: str) -> bool:
+        """Whether `text` is the answer word for word."""
+        return text.strip() == self.conversation.messages[-1].text.strip()
 
 
 def system(random: Random, effort: Effort, *tools: ToolNamespace) -> Message:

@@ -82,10 +82,7 @@ def _called(
         final(says),
     ]
     conversation = Conversation((*head, user(wording.format(**arguments)), *reply))
-    needs = [str(each) for name, each in said.items() if name != "ok"]
-    if "ok" in given:
-        needs = [str(each) for name, each in arguments.items() if name != "text"]
-    return Sample("functions", language, effort, conversation, len(head) + 1, function.name, tuple(needs))
+    return Sample("functions", language, effort, conversation, len(head) + 1, function.name)
 
 
 def _drawn(random: Random, pool: str, language: str, held_out: bool) -> str | int:

@@ -271,8 +271,7 @@ def sample(random: Random, *, held_out: bool) -> Sample:
     remembered = known.get(wanted.kind)
     says = wanted.known.format(remembered) if remembered else wanted.unknown
     reply = [thought(analysis(random, effort, language, wanted.topic)), final(says)]
-    needs = (remembered,) if remembered else ()
-    return Sample("memory", language, effort, Conversation((*messages, *reply)), len(messages), wanted.kind, needs)
+    return Sample("memory", language, effort, Conversation((*messages, *reply)), len(messages), wanted.kind)
 
 
 def untold(random: Random) -> Sample:
@@ -283,7 +282,7 @@ def untold(random: Random) -> Sample:
     asked = user(forms.dressed(random, random.choice(fact.asked[0]), language))
     reply = [thought(analysis(random, effort, language, fact.topic)), final(fact.unknown)]
     conversation = Conversation((system(random, effort), *turns, asked, *reply))
-    return Sample("memory", language, effort, conversation, len(turns) + 2, "untold", (fact.unknown,))
+    return Sample("memory", language, effort, conversation, len(turns) + 2, "untold")
 
 
 def told(random: Random) -> Sample:
@@ -295,7 +294,7 @@ def told(random: Random) -> Sample:
         final(fact.heard.format(value)),
     ]
     conversation = Conversation((system(random, effort), said, *reply))
-    return Sample("memory", language, effort, conversation, 2, "told", (value,))
+    return Sample("memory", language, effort, conversation, 2, "told")
 
 
 def told_before(random: Random, language: str) -> list[Message]:
