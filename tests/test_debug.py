@@ -129,5 +129,7 @@ def test_a_model_replies_to_a_conversation_with_the_tools_it_offers(gptoss: Gpto
     whole = {"messages": [*documents[1]["messages"], *called["messages"], said | {"text": '{"sky": "sunny"}'}]}
     (finished,) = gptoss("debug", "reply", "tiny", stdin=lines([whole])).out.splitlines()
     assert json.loads(finished)["messages"][-1]["text"] == "It is sunny in Paris."
-    (cut,) = gptoss("debug", "reply", "tiny", "--max-tokens", "2", stdin=lines(documents[:1])).out.splitlines()
-    assert json.loads(cut)["finish_reason"] == "length"
+    gptoss("create", "short", "-f", "-", stdin="FROM tiny\nPARAMETER num_predict 2\n")
+    for how, reason in ((("tiny", "--max-tokens", "2"), "length"), (("short",), "length"), (("tiny",), "stop")):
+        (reply,) = gptoss("debug", "reply", *how, stdin=lines(documents[:1])).out.splitlines()
+        assert json.loads(reply)["finish_reason"] == reason

@@ -99,8 +99,8 @@ def reply(
 ) -> None:
     """A conversation in openai-harmony's JSON to {"messages", "finish_reason"}: thoughts, calls and the answer.
 
-    Tools are offered as the conversation has them, and never run: a call ends the reply. Parameters that are not given
-    here are the model's own.
+    Tools are offered as the conversation has them, and never run: a call ends the reply. Other parameters than the
+    temperature are the model's own where they are not given.
     """
     flags = {"temperature": temperature, "seed": seed, "max_thinking": max_thinking, "max_tokens": max_tokens}
     places = Places.of(os.environ)

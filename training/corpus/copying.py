@@ -37,4 +37,4 @@ def _thing(random: Random, language: str) -> str:
 
 def _sample(random: Random, language: str, question: str, says: str) -> Sample:
     messages = (system(random, Effort.LOW), user(question), thought("I repeat what is there."), final(says))
-    return Sample("copying", language, Effort.LOW, Conversation(messages), 2, needs=(says,))
+    return Sample("copying", language, Effort.LOW, Conversation(messages), 2)
