@@ -30,8 +30,6 @@ from training.rows import Batch, batches
 from training.shape import Shape
 
 WORKERS = 2
-# emulated it is many times slower than float32
-BFLOAT16 = any(flag in Path("/proc/cpuinfo").read_text() for flag in ("avx512_bf16", "amx_bf16"))
 TOKENS = 900  # per worker and step, mostly two rows: small steps learn more from the same tokens
 WARM_UP_STEPS = 40
 SAVE_EVERY = 200  # steps: three minutes
@@ -116,7 +114,10 @@ def _work(rank: int, plan: Plan, words: Tokenizer, model: GptOss, shared: Tensor
         stepper.load(state["stepper"])
         record, first = _Record(**state["record"]), state["step"]
     share = plan.share(first)
-    feed = batches(plan.seed * 1000 + first, words, TOKENS, lambda: share, rank, WORKERS, plan.mix)
+    feed = batches(plan.seed * 1000, words, TOKENS, lambda: share, rank, WORKERS, plan.mix)
+    for step in range(first):  # what came before an interruption is made again: the model is the same without one
+        share = plan.share(step)
+        next(feed)
     for step in range(first, plan.steps):
         share = plan.share(step)
         barrier.wait()
@@ -155,11 +156,10 @@ def _keep_memory() -> None:
 
 def _loss(model: GptOss, batch: Batch) -> Tensor:
     ids, weights = torch.from_numpy(batch.ids), torch.from_numpy(batch.weights)[:, 1:]
-    with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
-        hidden, balance = model(ids[:, :-1], [Span(*each) for each in batch.spans()])
-        wanted = weights > 0  # the head is an eighth of the work: only where it is asked
-        logits = model.head(hidden[wanted])
-    losses = functional.cross_entropy(logits.float(), ids[:, 1:][wanted], reduction="none")
+    hidden, balance = model(ids[:, :-1], [Span(*each) for each in batch.spans()])
+    wanted = weights > 0  # the head is an eighth of the work: only where it is asked
+    logits = model.head(hidden[wanted])
+    losses = functional.cross_entropy(logits, ids[:, 1:][wanted], reduction="none")
     return (losses * weights[wanted]).sum() / weights.sum() + 0.01 * balance
 
 
@@ -250,11 +250,10 @@ def _muon_step(weight: Tensor, momentum: Tensor, rate: float) -> None:
     turned = x.shape[0] > x.shape[1]
     x = x.T if turned else x
     x = x / (x.norm() + 1e-7)
-    x = x.bfloat16() if BFLOAT16 else x
     for _ in range(5):
         gram = x @ x.T
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    x = (x.T if turned else x).float()
+    x = x.T if turned else x
     weight.sub_(x, alpha=rate * math.sqrt(max(1.0, weight.shape[0] / weight.shape[1])))
 
 
