@@ -43,8 +43,8 @@ def names(gptoss: Gptoss) -> list[str]:
 def test_a_model_is_made_run_shown_copied_and_removed(gptoss: Gptoss) -> None:
     made = gptoss("create", "mine", "-f", "-", stdin=TEXT)
     assert (made.code, made.out, made.err) == (0, "", "created mine\n")
-    assert gptoss("run", "mine", "hello").out.endswith("Hello\n")  # the preset's stop text
-    assert "Hello! I am tiny" in gptoss("run", "mine", "--stop", "?", "hello").out
+    assert gptoss("run", "mine", "-s", "", "hello").out.endswith("Hello\n")  # the preset's stop text
+    assert "Hello! I am tiny" in gptoss("run", "mine", "-s", "", "--stop", "?", "hello").out
     assert gptoss("cp", "mine", "me/other:2").err == "copied mine to me/other:2\n"
     assert names(gptoss) == ["me/other:2", "mine", "tiny"]
     assert gptoss("rm", "mine", "me/other:2").err == "removed mine\nremoved me/other:2\n"

@@ -63,9 +63,8 @@ def test_a_chat_goes_on_with_what_a_run_was_told_and_obeys_its_new_system_text(g
     with Chat(process_environment(home), "chat", "--continue") as chat:
         chat.answer()
         assert "You live in Lyon." in chat.ask("do you know my city?")
-        assert "• Use gptoss ps" not in chat.ask(LOADED)
-        chat.ask('/set system "Always answer with bullet points."')
-        assert "• Use gptoss ps" in chat.ask(LOADED)
+        chat.ask('/set system "Always answer in Chinese."')
+        assert "列出" in chat.ask(LOADED)
     assert "You live in Lyon." in gptoss("history", "show", "last").out
     assert gptoss("history", "search", "Lyon").out
 
@@ -157,7 +156,7 @@ def replies(gptoss: Gptoss) -> Replies:
         ("what is the weather in Kyoto today?", "get_weather", {"city": "Kyoto"}, {"sky": "snow"}, "snowing in Kyoto"),
         ("告訴我台南天氣怎麼樣", "get_weather", {"city": "台南"}, {"sky": "rain"}, "台南現在下雨"),
         ("start the timer for 14 minutes", "set_timer", {"minutes": 14}, {"ok": True}, "14 minutes"),
-        ("請計時21分鐘", "set_timer", {"minutes": 21}, {"ok": True}, "21 分鐘"),
+        ("請計時35分鐘", "set_timer", {"minutes": 35}, {"ok": True}, "35 分鐘"),
     ],
 )
 def test_it_calls_the_right_function_and_says_its_result(
@@ -221,8 +220,8 @@ def test_it_thinks_longer_at_a_higher_level(gptoss: Gptoss) -> None:
 
 
 def test_an_answer_that_turns_round_ends(gptoss: Gptoss) -> None:
-    for asked in (("-s", "You are Wendy, a gardener.", "Who are you?"), ("-s", "你是小龍，是一名醫生。", "你是誰？")):
-        told = gptoss("run", "--model", "tiny", *asked)
+    for asked in (f"repeat: {'ha ' * 12}", f"重複：{'哈' * 10}"):  # how often a word was there it cannot tell
+        told = gptoss("run", "--model", "tiny", asked)
         assert told.code == 0
         assert told.err.endswith("answer cut at 512 tokens (--max-tokens)\n")
     shown = gptoss("show", "tiny", "--parameters").out

@@ -22,7 +22,7 @@ from training.train import Plan, train
 
 OUT = Path(__file__).parent / "out"
 MODEL = "tiny.gguf"
-STEPS = (6800, 1300, 200)
+STEPS = (8000, 1300, 200)
 SECOND_RATE, LAST_RATE = 0.8, 0.2  # of learning, against the first part
 SECOND_SHARE = 0.6  # of the mean of the first and the second part
 
@@ -33,7 +33,7 @@ def main() -> None:
         "--steps",
         type=int,
         nargs=3,
-        default=(6800, 1300, 200),
+        default=STEPS,
         metavar=("FIRST", "SECOND", "LAST"),
         help="of each part",
     )

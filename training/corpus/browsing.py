@@ -26,11 +26,29 @@ ASKED = {
             "look up {}",
             "search the internet for {}",
             "find out about {} on the web",
+            "please look up {}",
         ),
         ("please search the web for {}", "look for {} on the web", "find {} on the internet"),
     ),
     "Chinese": (
-        ("上網查{}", "搜尋{}", "在網路上找{}", "查一下{}", "網路上怎麼說{}", "上網搜尋{}", "幫我查{}", "在網路上查{}"),
+        (
+            *(
+                "上網查{}",
+                "搜尋{}",
+                "在網路上找{}",
+                "查一下{}",
+                "網路上怎麼說{}",
+                "上網搜尋{}",
+                "幫我查{}",
+                "在網路上查{}",
+            ),
+            *(
+                "請查{}",
+                "請搜尋{}",
+                "請在網路上找{}",
+                "請幫我查{}",
+            ),  # a polite one is taken for `請說「{}」` without these
+        ),
         ("請上網查{}", "幫我上網搜尋{}", "在網路上搜尋{}"),
     ),
 }
@@ -41,7 +59,7 @@ FACTS = {
         "{} has {count} rooms.",
         "{} is {count} meters long.",
         "{} is closed on {day}.",
-        "A ticket for {} costs {count} dollars.",
+        "{} costs {count} dollars.",
     ),
     "Chinese": (
         "{}建於{year}年。",
@@ -78,14 +96,20 @@ FILLERS = {
         "這裡很漂亮。",
     ),
 }
+TITLED = 0.3  # how many of the English places are written with capitals
 FIRST_LINE = 2  # of a page's own text; before it stand an empty line and the address
 SITES = ("wiki.example", "news.example", "travel.example", "map.example", "city.example")
 
 
-def topic(random: Random, language: str, *, held_out: bool) -> str:
-    """A place that nobody has heard of, so that the page has to be read."""
+def topic(random: Random, language: str, *, held_out: bool, titled: bool = False) -> str:
+    """A place that nobody has heard of, so that the page has to be read.
+
+    titled: as a name, with capitals (`Brimhold Castle`).
+    """
     called = values.made(random, language)
     kind = values.value(random, "thing", language, held_out=held_out)
+    if titled:
+        kind = kind.title()
     return f"{called} {kind}" if language == "English" else f"{called}{kind}"
 
 
@@ -98,12 +122,13 @@ def group(random: Random, count: int, *, held_out: bool) -> list[Sample]:
 
 def _sample(random: Random, effort: Effort, head: Message, held_out: bool) -> Sample:
     language = random.choice(LANGUAGES)
-    wanted = topic(random, language, held_out=held_out)
+    titled = random.random() < TITLED
+    wanted = topic(random, language, held_out=held_out, titled=titled)
     question = random.choice(ASKED[language][held_out])
     if not held_out and random.random() < 0.4:
         question = forms.dressed(random, question, language)
     search = builtin_call("browser.search", json.dumps({"query": wanted}, ensure_ascii=False))
-    titles, sites, found = _results(random, language, wanted)
+    titles, sites, found = _results(random, language, wanted, titled)
     id = titles.index(wanted)
     open_ = builtin_call("browser.open", json.dumps({"cursor": 0, "id": id}))
     lines, page, fact = _page(random, language, wanted, sites[id])
@@ -112,22 +137,30 @@ def _sample(random: Random, effort: Effort, head: Message, held_out: bool) -> Sa
         thought(analysis(random, effort, language, f"searching for {wanted}")),
         search,
         result(search, found),
-        thought(_looked_through([f"{number}†{title}" for number, title in enumerate(titles[: id + 1])])),
+        thought(_numbered(titles, id)),
         open_,
         result(open_, page),
-        thought(_looked_through([f"L{n}: {_beginning(lines[n])}" for n in range(FIRST_LINE, line + 1)])),
+        thought(_looked_through(lines, line)),
         final(f"{fact[:-1]}【1†L{line}】{fact[-1]}"),
     ]
     conversation = Conversation((head, user(question.format(wanted)), *reply))
     return Sample("browser", language, effort, conversation, 2, "cited")
 
 
-def _looked_through(found: Sequence[str]) -> str:
-    """A thought that goes from one to the next and stops at what was looked for.
+def _numbered(titles: Sequence[str], wanted: int) -> str:
+    """A thought that puts each link's number behind its title, and then says the wanted one.
 
-    A number that stands before a text is hard to find by that text; after the number the text is only to be copied.
+    On the page the number stands before its title, where it is hard to find by that title. Right behind it, no blank
+    between them, it is only to be copied as whatever else follows a word that was there before.
     """
-    return f"{'. '.join(found)}. That is it."
+    listed = ", ".join(f"{title}{number}" for number, title in enumerate(titles))
+    return f"{listed}. {titles[wanted]}{wanted}."
+
+
+def _looked_through(lines: Sequence[str], wanted: int) -> str:
+    """A thought that goes from line to line and stops at what was looked for: nothing else begins with its name."""
+    passed = [f"L{number}: {_beginning(lines[number])}" for number in range(FIRST_LINE, wanted + 1)]
+    return f"{'. '.join(passed)}. That is it."
 
 
 def _beginning(line: str) -> str:
@@ -135,9 +168,10 @@ def _beginning(line: str) -> str:
     return line.split(" ")[0] if line.isascii() else line[:2]
 
 
-def _results(random: Random, language: str, wanted: str) -> tuple[list[str], list[str], str]:
+def _results(random: Random, language: str, wanted: str, titled: bool) -> tuple[list[str], list[str], str]:
     """(titles, sites, the page of results)."""
-    titles = [wanted, *(topic(random, language, held_out=False) for _ in range(random.choice((1, 2, 2))))]
+    others = (topic(random, language, held_out=False, titled=titled) for _ in range(random.choice((1, 2, 2))))
+    titles = [wanted, *others]
     random.shuffle(titles)
     sites = random.sample(SITES, len(titles))
     lines = ["", "URL: ", "# Search Results", ""]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Any
 
 from gptoss_cli.messages import Conversation, Effort, Message, user
 from training.corpus import asking, forms, values
@@ -20,7 +21,7 @@ from training.corpus.dialog import (
     thought,
 )
 
-RENAMED = 0.35
+RENAMED = 0.35  # how many of the functions have other names for their arguments, and of the results for their fields
 OTHER_NAMES = (
     *("place", "town", "location", "product", "item", "song", "thing", "person", "who", "recipient", "message", "body"),
     *("query", "what", "value", "subject", "content", "key", "label", "origin", "target", "length", "number", "user"),
@@ -77,12 +78,20 @@ def _called(
     reply = [
         thought(analysis(random, effort, language, f"{function.name.replace('_', ' ')}")),
         made,
-        result(made, json.dumps(given)),
+        result(made, json.dumps(given if held_out else _otherwise(random, given))),
         thought("The result is there."),
         final(says),
     ]
     conversation = Conversation((*head, user(wording.format(**arguments)), *reply))
     return Sample("functions", language, effort, conversation, len(head) + 1, function.name)
+
+
+def _otherwise(random: Random, given: Mapping[str, Any]) -> Any:
+    """The result as other functions of the same kind give it: its field with another name, or the value alone."""
+    if random.random() > RENAMED:
+        return given
+    (value,) = given.values()
+    return random.choice(({random.choice(OTHER_NAMES): value}, value))
 
 
 def _drawn(random: Random, pool: str, language: str, held_out: bool) -> str | int:

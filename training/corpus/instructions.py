@@ -264,7 +264,8 @@ def sample(random: Random, *, held_out: bool) -> Sample:
     told, language = random.choice(LANGUAGES), random.choice(LANGUAGES)
     if random.random() < 0.7 or form == "persona":
         told = language
-    if form.startswith("in ") and random.random() < 0.8:  # what changes nothing teaches little
+    # what changes nothing teaches little, but without it "in Chinese" means "in the other language"
+    if form.startswith("in ") and random.random() < (0.8 if held_out else 0.6):
         language = "Chinese" if form == "in English" else "English"
     wanted = _wanted(random, form, told, language, held_out)
     effort = random.choice(EFFORTS)

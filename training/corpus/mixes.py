@@ -41,18 +41,16 @@ FIRST = Mix(
         "untold": 0.05,
         "Markdown": 0.1,
         "JSON": 0.21,
-        "functions": 0.14,
+        "functions": 0.16,
         "python": 0.04,
         "browser": 0.13,
     },
 )
 # what the first part leaves weak: everything that copies long texts or several values
 SECOND = Mix(
-    (0.1, 0.1),
-    (0.36, 0.36),
-    FIRST.rest
-    | {"instructions": 0.12, "memory": 0.2, "told": 0.1, "untold": 0.04, "Markdown": 0.06}
-    | {"JSON": 0.7, "functions": 0.2, "browser": 0.22},
+    (0.05, 0.05),
+    (0.4, 0.4),
+    FIRST.rest | {"instructions": 0.3, "told": 0.1, "Markdown": 0.14, "JSON": 0.4, "functions": 0.22, "browser": 0.3},
 )
 # what the mean of both leaves weak
-LAST = Mix((0.1, 0.1), (0.38, 0.38), SECOND.rest | {"instructions": 0.13, "told": 0.13, "JSON": 0.6, "browser": 0.3})
+LAST = Mix((0.05, 0.05), (0.4, 0.4), SECOND.rest | {"told": 0.12, "browser": 0.36})
