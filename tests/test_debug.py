@@ -86,6 +86,7 @@ def test_a_document_over_several_lines_is_one(gptoss: Gptoss) -> None:
         (("render", "tiny", "--mode", "x"), "{}", 2, "--mode x is none of completion, conversation, training"),
         (("render", "--schema"), '{"description": "x"}', 2, "line 1: the tool.name is missing"),
         (("reply", "tiny"), "{}", 2, "line 1: messages is missing"),
+        (("reply", "tiny"), '{"messages": []}', 2, 'line 1: there is nothing to reply to: "messages" is empty'),
         (("reply", "tiny", "--temperature", "x"), "{}", 2, "temperature must be a number, not 'x'"),
         (("reply", "none"), "{}", 3, "unknown model none"),
         (("tokenize", "none"), "{}", 3, "unknown model none"),
@@ -116,12 +117,12 @@ def test_a_model_replies_to_a_conversation_with_the_tools_it_offers(gptoss: Gpto
     def asked(question: str, *before: object) -> dict[str, list[object]]:
         return {"messages": [{"role": "system", "content": system}, *before, {"role": "user", "content": question}]}
 
-    documents = [asked("hello"), asked("What is the weather in Paris?", offering)]
+    documents = [asked("who are you?"), asked("What is the weather in Paris?", offering)]
     result = gptoss("debug", "reply", "tiny", stdin=lines(documents))
     answered, called = (json.loads(line) for line in result.out.splitlines())
     assert answered["finish_reason"] == "stop"
     assert [each["channel"] for each in answered["messages"]] == ["analysis", "final"]
-    assert answered["messages"][1]["text"].startswith("Hello!")
+    assert answered["messages"][1]["text"].startswith("I am tiny")
     assert called["finish_reason"] == "call"
     call = called["messages"][-1]
     assert (call["recipient"], call["text"], call["end"]) == ("functions.get_weather", '{"city": "Paris"}', "<|call|>")

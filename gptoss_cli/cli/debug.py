@@ -111,7 +111,10 @@ def reply(
     with closing(library.open(found, prompt_cache=False)) as chat:
 
         def replied(document: Document) -> Document:
-            events = list(chat.reply(conversation_json.conversation(document), options))
+            asked = conversation_json.conversation(document)
+            if not asked.messages:
+                raise BadInput('there is nothing to reply to: "messages" is empty')
+            events = list(chat.reply(asked, options))
             return {
                 "messages": [_message(event) for event in events if isinstance(event, Message)],
                 "finish_reason": next(event.finish_reason for event in events if isinstance(event, Done)),
