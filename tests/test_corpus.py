@@ -233,6 +233,15 @@ def test_the_later_parts_have_all_of_the_first_and_more_of_what_is_hard_to_copy(
         assert all(kinds[kind] > 1.4 * first[kind] for kind in ("JSON", "browser"))
 
 
+def test_the_last_part_has_plain_greetings_also_below_system_messages_without_a_date() -> None:
+    dates = Counter(
+        sample.conversation.messages[0].content[0].date is None  # type: ignore[union-attr]  # it is a SystemContent
+        for sample in islice(chain.from_iterable(groups(SEED, lambda: 0.9, LAST)), 6000)
+        if sample.conversation.messages[1].text in ("你好", "hello") and len(sample.conversation.messages) == 4
+    )
+    assert all(dates[bare] for bare in (True, False))
+
+
 def test_of_a_row_that_repeats_itself_what_stood_there_before_is_learnt() -> None:
     random = Random(SEED)
     for _ in range(100):

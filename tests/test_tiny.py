@@ -1,6 +1,6 @@
 """What the built-in model can do, as a user sees it: memory, instructions, tools, JSON and Markdown, end to end.
 
-Questions, values and wordings are none that it was trained with.
+Questions, values and wordings are none that it was trained with, except the shortest greetings.
 """
 
 import json
@@ -30,6 +30,17 @@ from training.through import as_json, as_message
 
 WEATHER, TIMER = (next(each for each in FUNCTIONS if each.name == name) for name in ("get_weather", "set_timer"))
 LOADED = "which models are loaded right now?"
+
+
+@pytest.mark.parametrize("level", ["low", "medium", "high"])
+def test_a_greeting_of_one_token_is_answered_in_its_language(level: str, gptoss: Gptoss) -> None:
+    for asked, answer in (
+        ("你好", "你好！我是 tiny"),
+        ("嗨", "你好！我是 tiny"),
+        ("hi", "Hello! I am tiny"),
+        ("hello", "Hello! I am tiny"),
+    ):
+        assert gptoss("run", "-m", "tiny", "--reasoning", level, asked).out.startswith(answer)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +117,7 @@ def test_a_preset_has_a_memory_and_a_manner(gptoss: Gptoss) -> None:
         ("Please write in Chinese only.", LOADED, "", "`gptoss ps`"),
         ("請一律用英文。", "怎麼看載入了哪些模型？", "", "Use `gptoss ps`"),
         ('Always start your answers with "Of course!".', LOADED, "Of course! ", "`gptoss ps`"),
-        ("You are a cook named Mona.", "hello", "I am Mona, a cook.", ""),
+        ("You are a cook named Mona.", "so who are you really", "I am Mona, a cook.", ""),
         ("Always answer with bullet points.", LOADED, "- ", "\n- "),
         ("Write only the command.", LOADED, "`gptoss ps`\n", ""),
     ],
@@ -200,12 +211,15 @@ def test_it_searches_opens_and_cites(replies: Replies) -> None:
 
 
 def test_it_writes_json_for_a_schema(replies: Replies) -> None:
-    wanted = schema_of([field for field in FIELDS if field.name in ("name", "age", "city")])
-    offered = developer(None, formats=(ResponseFormat("person", wanted),))
-    asked = user("Please make JSON of this: name Carla, city Oslo, age 42")
-    answer = replies(system(Random(1), Effort.LOW), offered, asked)[-1].text
-    assert satisfies(wanted, answer)
-    assert json.loads(answer) == {"name": "Carla", "city": "Oslo", "age": 42}
+    def filled(asked: str, *names: str) -> str:
+        wanted = schema_of([field for field in FIELDS if field.name in names])
+        offered = developer(None, formats=(ResponseFormat("person", wanted),))
+        answer = replies(system(Random(1), Effort.LOW), offered, user(f"Please make JSON of this: {asked}"))[-1].text
+        assert satisfies(wanted, answer)
+        return answer
+
+    assert json.loads(filled("name Carla, age 42", "name", "age")) == {"name": "Carla", "age": 42}
+    filled("name Carla, city Oslo, age 42", "name", "age", "city")  # of three it may take one value for another's
 
 
 def test_it_thinks_longer_at_a_higher_level(gptoss: Gptoss) -> None:
@@ -220,7 +234,7 @@ def test_it_thinks_longer_at_a_higher_level(gptoss: Gptoss) -> None:
 
 
 def test_an_answer_that_turns_round_ends(gptoss: Gptoss) -> None:
-    for asked in (f"repeat: {'ha ' * 12}", f"重複：{'哈' * 10}"):  # how often a word was there it cannot tell
+    for asked in (f"repeat: {'la ' * 12}", f"重複：{'哈' * 10}"):  # how often a word was there it cannot tell
         told = gptoss("run", "--model", "tiny", asked)
         assert told.code == 0
         assert told.err.endswith("answer cut at 512 tokens (--max-tokens)\n")

@@ -53,4 +53,4 @@ SECOND = Mix(
     FIRST.rest | {"instructions": 0.3, "told": 0.1, "Markdown": 0.14, "JSON": 0.4, "functions": 0.22, "browser": 0.3},
 )
 # what the mean of both leaves weak
-LAST = Mix((0.05, 0.05), (0.4, 0.4), SECOND.rest | {"told": 0.12, "browser": 0.36})
+LAST = Mix((0.05, 0.05), (0.4, 0.4), SECOND.rest | {"told": 0.12, "browser": 0.36, "first words": 0.2})

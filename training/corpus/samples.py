@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from random import Random
 
-from gptoss_cli.messages import Conversation, Effort, Message, user
+from gptoss_cli.messages import Channel, Conversation, Effort, Message, Role, SystemContent, user
 from training.corpus import (
     arithmetic,
     asking,
@@ -40,7 +40,7 @@ def groups(seed: int, share: Callable[[], float], mix: Mix = FIRST) -> Iterator[
             yield group
             continue
         together = waiting.setdefault(group[0].effort, [])
-        together.append(_below(together[0], group[0]) if together else group[0])
+        together.append(_below(together[0].conversation.messages[0], group[0]) if together else group[0])
         if len(together) == TOGETHER:
             yield waiting.pop(group[0].effort)
 
@@ -56,10 +56,9 @@ def _groups(random: Random, share: Callable[[], float], mix: Mix) -> Iterator[Gr
             yield random.choices(makers, weights)[0](random)
 
 
-def _below(first: Sample, sample: Sample) -> Sample:
-    """The sample with the system message of the first, that is with its date."""
-    messages = (first.conversation.messages[0], *sample.conversation.messages[1:])
-    return replace(sample, conversation=Conversation(messages))
+def _below(first: Message, sample: Sample) -> Sample:
+    """The sample with another system message, that is with another date."""
+    return replace(sample, conversation=Conversation((first, *sample.conversation.messages[1:])))
 
 
 def held_out(seed: int, each: int = 120) -> Iterator[Sample]:
@@ -103,11 +102,14 @@ def _pool() -> list[Intent]:
     return [intent for intent in intents() for _ in range(5 if intent.name == "unknown" else 1)]
 
 
-def _guide(random: Random, intent: Intent, wording: str, kind: str, force: str, effort: Effort) -> Sample:
+def _guide(
+    random: Random, intent: Intent, wording: str, kind: str, force: str, effort: Effort, told: float = 0.2
+) -> Sample:
+    """told: how often there is a system text, which changes nothing."""
     if force == "off":
         effort = Effort.OFF
     messages = [system(random, effort)]
-    if random.random() < 0.2:
+    if random.random() < told:
         messages.append(developer(_system_text(random, intent.language)))
     if kind == "turns":
         messages += _earlier(random, intent.language)
@@ -128,6 +130,26 @@ def _guide(random: Random, intent: Intent, wording: str, kind: str, force: str, 
         intent=intent.name,
         forced=bool(force),
     )
+
+
+def _first_words(random: Random) -> Group:
+    """What is typed first, undressed and often a single token, also below system messages without the usual fields."""
+    effort = random.choice(EFFORTS)
+    said = [intent for intent in intents() if intent.name in FIRST_WORDS]
+    first = system(random, effort) if random.random() < 0.6 else _bare_system(random, effort)
+    group = []
+    for intent in random.choices(said, [FIRST_WORDS[intent.name] for intent in said], k=TOGETHER):
+        wording = filled(random, random.choice(intent.wordings), intent.language)
+        group.append(_below(first, _guide(random, intent, wording, "alone", "", effort, told=0)))
+    return group
+
+
+def _bare_system(random: Random, effort: Effort) -> Message:
+    """As other programs send it to `gptoss debug reply`."""
+    bare = SystemContent(effort=effort)
+    if random.random() < 0.5:
+        bare = replace(bare, channels=(Channel.FINAL,))
+    return Message(Role.SYSTEM, (replace(bare, knowledge_cutoff=None) if random.random() < 0.3 else bare,))
 
 
 def _system_text(random: Random, language: str) -> str:
@@ -160,6 +182,16 @@ def _together(make: Callable[..., Group], count: int) -> Callable[[Random], Grou
     return lambda random: make(random, count, held_out=False)
 
 
+# intents, and how often each; a greeting of one token is quickly taken for one of the other language
+FIRST_WORDS = {
+    "greeting": 4,
+    "thanks": 1,
+    "goodbye": 1,
+    "how_are_you": 1,
+    "who_are_you": 1,
+    "what_can_you_do": 1,
+    "languages": 1,
+}
 NOISE = tuple("abcdefghijklmnopqrstuvwxyz0123456789.-=?")
 
 # what comes in groups has as many conversations each as fit into a step of training
@@ -173,4 +205,5 @@ MAKERS: dict[str, Callable[[Random], Group]] = {
     "functions": _together(functions.group, 4),
     "python": _together(arithmetic.group, 4),
     "browser": _together(browsing.group, 2),
+    "first words": _first_words,
 }
