@@ -145,7 +145,7 @@ def _first_words(random: Random) -> Group:
 
 
 def _bare_system(random: Random, effort: Effort) -> Message:
-    """As other programs send it to `gptoss debug reply`."""
+    """Without a date, and perhaps without more: programs may send such a one to `gptoss debug reply`."""
     bare = SystemContent(effort=effort)
     if random.random() < 0.5:
         bare = replace(bare, channels=(Channel.FINAL,))
